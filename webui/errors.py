@@ -1,0 +1,114 @@
+"""Errors that are sentences: each names the parameter, the value received, what is allowed and what to do.
+
+    ReseedError                 something a person can read and act on
+    ├── BadValue                one parameter has a value that is not allowed
+    ├── BadRecipe               several parameters at once; holds every BadValue
+    ├── CheckpointError         a model is missing, damaged, of an unknown kind, or not the one asked for
+    ├── EngineError             a picture could not be made
+    │   └── OutOfMemory         …because the device has too little memory; says what would fit
+    ├── PictureError            a file is not a picture, or carries no recipe
+    ├── StorageError            a picture or a record could not be written or read
+    └── JobError                the queue refuses or has lost a job
+
+Errors are raised anywhere and caught only at the doors (page, API, command line) and by the worker, which files
+them with the job. ``code`` is a stable name for programs; ``str(error)`` is the sentence for people.
+"""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class ReseedError(Exception):
+    """Base of every error with a sentence for a person.
+
+    ``exit_status`` is the command line's: 2 for what the person can mend in the command, 1 for the rest.
+    """
+
+    code = "error"
+    exit_status = 1
+
+
+class BadValue(ReseedError, ValueError):
+    """A parameter got a value that is not allowed.
+
+    ``field`` is the name on ``Recipe`` (or of the option), ``label`` what the person sees, ``value`` what was
+    received and ``allowed`` the rule as a phrase that completes "must be …".
+    """
+
+    code = "bad_value"
+    exit_status = 2
+
+    def __init__(self, field: str, label: str, value: object, allowed: str, hint: str = "") -> None:
+        self.field, self.label, self.value, self.allowed, self.hint = field, label, value, allowed, hint
+        sentence = f"{label} must be {allowed}; got {shown(value)}."
+        super().__init__(f"{sentence} {hint}" if hint else sentence)
+
+
+class BadRecipe(ReseedError, ValueError):
+    """One or more parameters of a recipe are not allowed; ``errors`` holds a BadValue for each."""
+
+    code = "bad_recipe"
+    exit_status = 2
+
+    def __init__(self, errors: Iterable[BadValue]) -> None:
+        self.errors = tuple(errors)
+        super().__init__(" ".join(str(error) for error in self.errors))
+
+
+class CheckpointError(ReseedError):
+    """A model cannot be used: missing, damaged, of an unknown kind, or not the one the recipe asks for."""
+
+    code = "checkpoint"
+    exit_status = 2
+
+
+class EngineError(ReseedError):
+    """A picture could not be made."""
+
+    code = "engine"
+
+
+class OutOfMemory(EngineError):
+    """The device has too little memory for this picture."""
+
+    code = "out_of_memory"
+
+
+class PictureError(ReseedError):
+    """A file is not a picture, is damaged, or carries no recipe."""
+
+    code = "picture"
+    exit_status = 2
+
+
+class StorageError(ReseedError):
+    """A picture or a record could not be written or read."""
+
+    code = "storage"
+
+
+class JobError(ReseedError):
+    """The queue refuses a job, or does not know it."""
+
+    code = "job"
+
+
+def shown(value: object, limit: int = 60) -> str:
+    """Quote a value for a sentence, on one line and at most ``limit`` characters long.
+
+    >>> shown("abc"), shown(2**64), shown("x" * 99, 10)
+    ("'abc'", '18446744073709551616', "'xxxxxxxx…")
+    """
+    text = repr(value)
+    return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def near(value: str, names: Iterable[str], count: int = 3) -> str:
+    """Say which known names are near to a mistyped one, as a sentence, or nothing.
+
+    >>> near("eular", ["Euler", "Euler a", "Heun"])
+    'Did you mean Euler or Euler a?'
+    """
+    known = {name.lower(): name for name in names}
+    hits = [known[hit] for hit in get_close_matches(value.lower(), known, n=count, cutoff=0.5)]
+    return f"Did you mean {' or '.join(hits)}?" if hits else ""
