@@ -1,0 +1,78 @@
+"""Settings: how the program runs on this machine. None of them may reach a pixel; the engine does not import them.
+
+Device and dtype are here because a person chooses them at the start; they are handed to the engine and written into
+every picture's fingerprint.
+"""
+
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+DEVICES: Final = ("cuda", "xpu", "mps", "cpu")
+DTYPES: Final = ("float32", "float16", "bfloat16")
+DEFAULT_PORT: Final = 7860
+
+
+def checkout() -> Path | None:
+    """Return the folder of the checkout that this program runs from, or None when it is installed elsewhere."""
+    root = Path(__file__).resolve().parent.parent
+    return root if (root / "pyproject.toml").is_file() and (root / "outputs").is_dir() else None
+
+
+def default_data_dir() -> Path:
+    """Return where pictures and records live: the checkout it runs from, else the platform's user data folder."""
+    found = checkout()
+    if found is not None:
+        return found
+    from platformdirs import user_data_path
+
+    return Path(user_data_path("reseed", appauthor=False))
+
+
+def shipped_presets() -> Path:
+    """Return the folder of the presets that come with the program."""
+    found = checkout()
+    return found / "presets" if found is not None else Path(sys.prefix) / "share" / "reseed" / "presets"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How the program runs. Paths are absolute.
+
+    ``model`` is chosen in the form at the start; ``device`` and ``dtype`` None mean the best there is.
+    """
+
+    data_dir: Path = field(default_factory=default_data_dir)
+    models_dir: Path | None = None
+    model: str | None = None
+    device: str | None = None
+    dtype: str | None = None
+    host: str = "127.0.0.1"
+    port: int = DEFAULT_PORT
+    journal_file: Path | None = None
+
+    @property
+    def outputs(self) -> Path:
+        """Where pictures are saved, a folder a day."""
+        return self.data_dir / "outputs"
+
+    @property
+    def models(self) -> Path:
+        """Where models are looked for."""
+        return self.models_dir or self.data_dir / "models"
+
+    @property
+    def presets(self) -> Path:
+        """Where a person's own presets are, beside the shipped ones."""
+        return self.data_dir / "presets"
+
+    @property
+    def cache(self) -> Path:
+        """What can be thrown away: thumbnails, index, hashes."""
+        return self.data_dir / "cache"
+
+    @property
+    def journal(self) -> Path:
+        """The record of accepted jobs: precious."""
+        return self.journal_file or self.data_dir / "jobs.db"
