@@ -12,6 +12,7 @@ from tests.strategies import RECIPES
 from webui.errors import BadRecipe, BadValue, PictureError
 from webui.recipe import PARAMS, PROMPT_LIMIT, Recipe
 
+
 @given(RECIPES)
 def test_json_round_trip(recipe: Recipe) -> None:
     assert Recipe.from_json(recipe.to_json()) == recipe

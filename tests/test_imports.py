@@ -1,0 +1,40 @@
+"""What is slow is imported late: the words, the command line's help and the history load no torch and no gradio."""
+
+import subprocess
+import sys
+
+import pytest
+
+HEAVY = {"torch", "diffusers", "transformers", "gradio", "pandas"}
+WORDS = ["errors", "seeds", "samplers", "prompt", "recipe", "infotext", "grid", "presets", "settings"]
+
+
+def loaded_after(code: str) -> set[str]:
+    """Run code in a fresh interpreter and return which heavy modules it loaded."""
+    tail = f"\nimport sys; print(*sorted({HEAVY!r} & sys.modules.keys()), sep=',', file=sys.stderr)"
+    done = subprocess.run([sys.executable, "-c", code + tail], capture_output=True, text=True, check=True, timeout=120)
+    return set(done.stderr.strip().splitlines()[-1].split(",")) - {""}
+
+
+@pytest.mark.parametrize("name", WORDS)
+def test_a_word_loads_nothing_heavy(name: str) -> None:
+    assert loaded_after(f"import webui.{name}") == set()
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["make", "--help"], ["serve", "--help"]])
+def test_help_loads_nothing_heavy(arguments: list[str]) -> None:
+    code = f"from webui.cli import main\ntry: main({arguments!r})\nexcept SystemExit: pass"
+    assert loaded_after(code) == set()
+
+
+def test_the_history_and_the_queue_load_nothing_heavy() -> None:
+    assert loaded_after("import webui.png, webui.gallery, webui.jobs, webui.studio, webui.engine.fake") == set()
+
+
+def test_the_page_is_built_without_torch() -> None:
+    code = "import webui.ui.page, webui.api.app, webui.serve, webui.engine.diffusion, webui.engine.checkpoints"
+    assert loaded_after(code) & {"torch", "diffusers", "transformers"} == set()
+
+
+def test_the_check_can_fail() -> None:
+    assert "gradio" in loaded_after("import gradio")

@@ -1,0 +1,150 @@
+"""The studio: the one owner of engine, queue, gallery, presets and settings, handed to every door.
+
+``submit`` is the common part of every door: here −1 is settled, presets are applied, a batch is numbered and recipes
+come to be. Behind it there are only complete recipes.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from webui import grid, presets, seeds
+from webui.engine import Engine
+from webui.engine.checkpoints import Catalog, Checkpoint
+from webui.errors import BadRecipe, BadValue, ReseedError, StorageError
+from webui.gallery import Gallery
+from webui.jobs import Jobs, Progress
+from webui.presets import Preset
+from webui.recipe import PARAMS, Recipe, Whole
+from webui.settings import Settings, shipped_presets
+
+COUNT: Final = Whole("Batch count", "How many pictures to make.", name="count", default=1, minimum=1, maximum=100)
+BUNDLED: Final = "reseed"
+
+
+class Studio:
+    """Everything that a door needs. Open with ``Studio.open``; ``start`` begins to work, ``close`` ends it."""
+
+    def __init__(self, settings: Settings, engine: Engine, catalog: Catalog) -> None:
+        self.settings = settings
+        self.engine = engine
+        self.catalog = catalog
+        for folder in (settings.data_dir, settings.outputs, settings.cache):
+            _make_folder(folder)
+        self.gallery = Gallery(settings.outputs, settings.cache / "index.db", settings.cache / "thumbnails")
+        self.jobs = Jobs(settings.journal, engine, self.gallery)
+
+    @classmethod
+    def open(cls, settings: Settings) -> "Studio":
+        """Compose the studio with the diffusion engine; imports neither torch nor diffusers yet."""
+        from webui.engine.diffusion import DiffusionEngine
+
+        catalog = Catalog(settings.models, hashes=settings.cache / "hashes.json")
+        if settings.model is not None:
+            catalog.find(settings.model)
+        return cls(settings, DiffusionEngine(catalog, settings.device, settings.dtype), catalog)
+
+    def start(self) -> None:
+        """Bring the index up to date, recover the queue and begin to work; warm the chosen model meanwhile."""
+        self.gallery.refresh()
+        self.jobs.start()
+
+    def close(self) -> None:
+        """Stop working: the picture being made is given back to the queue."""
+        self.jobs.close()
+        self.gallery.close()
+
+    @property
+    def model(self) -> str:
+        """The model that the form begins with."""
+        return self.settings.model or BUNDLED
+
+    def models(self) -> list[str]:
+        """List the models that are here by name, the bundled one first."""
+        return self.catalog.names()
+
+    def about(self, model: str) -> Checkpoint:
+        """Describe a model; raise CheckpointError when it is not here."""
+        return self.catalog.find(model)
+
+    def defaults(self, model: str | None = None) -> dict[str, Any]:
+        """Return the form's first values for a model: the recipe's defaults, its native size, its suggestions."""
+        checkpoint = self.about(model or self.model)
+        return {
+            **{name: param.default for name, param in PARAMS.items() if not param.required},
+            "width": checkpoint.width,
+            "height": checkpoint.height,
+            **checkpoint.defaults,
+            "model": checkpoint.name,
+        }
+
+    def presets(self) -> dict[str, Preset]:
+        """Read the presets by name: shipped ones, then the person's own, which win."""
+        found: dict[str, Preset] = {}
+        for folder in dict.fromkeys((shipped_presets(), self.settings.presets)):
+            for path in sorted(folder.glob("*.json")):
+                preset = presets.parse(path.read_text(encoding="utf-8"), path.name)
+                found[preset.name] = preset
+        return found
+
+    def recipes(
+        self, values: Mapping[str, Any], seed_text: str = "-1", count: object = 1, numbering: str = "increment"
+    ) -> list[Recipe]:
+        """Settle what a person asked for into complete recipes; raise BadRecipe that names everything wrong.
+
+        ``values`` hold recipe fields by name; what is missing takes the model's defaults. ``seed_text`` is a seed
+        field: one seed, −1 or empty, or a list with ranges, which stands for the whole batch.
+        """
+        problems: list[BadValue] = []
+        numbers: Sequence[int] = [0]
+        try:
+            numbers = _numbers(seed_text, COUNT.check(count), numbering)
+        except BadValue as problem:
+            problems.append(problem)
+        try:
+            known = self.defaults(str(values.get("model") or self.model))
+        except ReseedError as problem:
+            raise BadRecipe(
+                [BadValue("model", "Model", values.get("model"), "a model that is here", str(problem))]
+            ) from None
+        try:
+            recipe = Recipe.of(**{**known, **values, "seed": numbers[0]})
+        except BadRecipe as error:
+            raise BadRecipe([*problems, *error.errors]) from None
+        if problems:
+            raise BadRecipe(problems)
+        return grid.batch(recipe, numbers)
+
+    def submit(
+        self,
+        values: Mapping[str, Any],
+        seed_text: str = "-1",
+        count: object = 1,
+        numbering: str = "increment",
+        key: str | None = None,
+    ) -> Progress:
+        """Settle and queue; return the job's first progress, with every seed in it. Raises like ``recipes``."""
+        return self.jobs.submit(self.recipes(values, seed_text, count, numbering), key)
+
+    def count_tokens(self, text: str, model: str) -> tuple[int, int] | None:
+        """Count a prompt's tokens and the room in their chunks, or None while the model is not loaded."""
+        return self.engine.count_tokens(text, model)
+
+
+def _numbers(seed_text: str, count: int, numbering: str) -> Sequence[int]:
+    named = seeds.expand(seed_text)
+    if len(named) > 1:
+        return named
+    rule = next((one for one in seeds.NUMBERINGS if one == numbering), None)
+    if rule is None:
+        raise BadValue("numbering", "Seeds of a batch", numbering, f"one of {', '.join(seeds.NUMBERINGS)}")
+    return seeds.batch(named[0], count, rule)
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StorageError(
+            f"The folder {folder} cannot be made: {error.strerror}. Choose another with --data-dir."
+        ) from None
