@@ -1,0 +1,116 @@
+"""The command line: JSON lines, absolute paths, one sentence and status 2 for bad input."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from webui import __version__, png
+from webui.cli import main
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def webui(*arguments: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "webui", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=240, cwd=ROOT, check=False)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[dict[str, object]]]:
+    """Two pictures made by the command line on the bundled model."""
+    folder = tmp_path_factory.mktemp("data")
+    done = webui("make", "a lake at sunset", "--negative", "fog", "--seed", 2**64 - 2, "--count", 2, "--steps", 4,
+                 "--preset", "Pastel", "--data-dir", folder, "--json")  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return folder, [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def test_make_prints_a_json_line_for_each_picture(made: tuple[Path, list[dict[str, object]]]) -> None:
+    folder, lines = made
+    assert [line["seed"] for line in lines] == [str(2**64 - 2), str(2**64 - 1)]
+    for line in lines:
+        path = Path(str(line["path"]))
+        assert path.is_absolute() and path.is_relative_to(folder / "outputs")
+        found = png.read(path)
+        assert found.recipe is not None
+        assert found.recipe.to_dict() == line["recipe"]
+        assert found.recipe.prompt == "a lake at sunset, pastel colors"
+        assert found.recipe.negative_prompt == "fog"
+        assert found.pixels_sha256 == line["pixels_sha256"]
+
+
+def test_making_it_again_in_another_process_gives_equal_pixels(
+    made: tuple[Path, list[dict[str, object]]], tmp_path: Path
+) -> None:
+    done = webui("make", "a lake at sunset", "--negative", "fog", "--seed", str(2**64 - 2), "--steps", "4",
+                 "--preset", "Pastel", "--data-dir", tmp_path, "--json")  # fmt: skip
+    assert json.loads(done.stdout)["pixels_sha256"] == made[1][0]["pixels_sha256"]
+
+
+def test_info(made: tuple[Path, list[dict[str, object]]], capsys: pytest.CaptureFixture[str]) -> None:
+    path = Path(str(made[1][0]["path"]))
+    assert main(["info", str(path)]) == 0
+    assert f"Seed: {2**64 - 2}" in capsys.readouterr().out
+    assert main(["info", str(path), "--json"]) == 0
+    data = json.loads(capsys.readouterr().out)
+    assert data["seed"] == str(2**64 - 2)
+    assert data["recipe"] == made[1][0]["recipe"]
+
+
+BAD = [
+    (["make", "x", "--seed", "abc"], "Seed must be"),
+    (["make", "x", "--seed", "1.5"], "Seed must be"),
+    (["make", "x", "--seed", "-2"], "Seed must be"),
+    (["make", "x", "--seed", str(2**64)], "Seed must be"),
+    (["make", "x", "--steps", "0"], "Steps must be a whole number from 1 to 150"),
+    (["make", "x", "--steps", "1e3"], "Steps must be"),
+    (["make", "x", "--width", "513"], "Nearest: 512 or 520"),
+    (["make", "x", "--sampler", "eular"], "Did you mean Euler"),
+    (["make", "x", "--cfg-scale", "nan"], "CFG scale must be"),
+    (["make", "x", "--count", "0"], "Batch count must be"),
+    (["make", "x", "--preset", "nope"], "Preset must be"),
+    (["make", "x", "--model", "nope"], "nope"),
+    (["make", "x", "--nonsense"], "unrecognized"),
+    (["make"], "PROMPT"),
+    (["info", "/no/such/file.png"], "file.png"),
+    (["--port", "99999"], "--port must be"),
+    (["serve", "--port", "x"], "Argument --port"),
+    (["serve", "--device", "abacus"], "abacus"),
+]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"), BAD, ids=lambda value: " ".join(value) if isinstance(value, list) else ""
+)
+def test_bad_input_is_one_sentence_and_status_2(
+    arguments: list[str], words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if arguments[0] == "make":
+        arguments = [*arguments, "--data-dir", str(tmp_path)]
+    try:
+        status = main(arguments)
+    except SystemExit as leaving:
+        status = int(str(leaving.code))
+    error = capsys.readouterr().err
+    assert status == 2
+    assert words in error
+    assert error.startswith("webui: ")
+    assert len(error.strip().splitlines()) == 1
+    assert "Traceback" not in error
+    assert not list(tmp_path.glob("outputs/*/*.png"))
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="0"):
+        main(["--version"])
+    assert capsys.readouterr().out.strip() == f"reseed {__version__}"
+
+
+def test_the_documentation_is_what_the_program_declares() -> None:
+    done = subprocess.run(
+        [sys.executable, "scripts/make_docs.py", "--check"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout
