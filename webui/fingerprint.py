@@ -1,0 +1,30 @@
+"""The fingerprint: what made a picture, beside its recipe. Written into every picture, compared when one is recalled."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Fingerprint:
+    """What made a picture: with an equal fingerprint an equal recipe gives equal pixels, bit for bit.
+
+    ``model_hash`` is the SHA-256 of the weights, 64 hexadecimal digits; ``device`` a class such as ``cpu`` or
+    ``cuda``; ``dtype`` the type that the networks ran in.
+    """
+
+    product: str
+    torch: str
+    diffusers: str
+    model: str
+    model_hash: str
+    device: str
+    dtype: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the JSON form."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> "Fingerprint":
+        """Read the JSON form; fields that are missing become empty, unknown ones are left out."""
+        return cls(**{name: str(data.get(name, "")) for name in cls.__dataclass_fields__})
