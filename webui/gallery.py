@@ -1,0 +1,398 @@
+"""The gallery: pictures on disk, found again by what made them.
+
+The promise: a picture that was reported as saved exists, is whole and carries its recipe, whenever the process or the
+machine was killed; no existing file is ever overwritten; a bad file among the pictures never breaks anything, it is
+listed as damaged. The PNGs are the truth; the SQLite index and the thumbnails can be deleted at any time.
+
+Pictures lie in ``outputs/YYYY-MM-DD/00001-SEED.png``, a folder for each local day, numbered within it.
+"""
+
+import errno
+import io
+import json
+import logging
+import os
+import re
+import secrets
+import shutil
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from functools import partial
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+from PIL import Image
+
+from webui import gallery_schema as schema
+from webui import png
+from webui.errors import PictureError, ReseedError, StorageError
+from webui.fingerprint import Fingerprint
+from webui.gallery_schema import DamagedRow, Row
+from webui.recipe import Recipe
+
+RESERVE: Final = 64 * 1024 * 1024
+"""Bytes that stay free on the disk beside twice the picture's size, so that journals and logs can still be written."""
+MAX_PIXELS: Final = 64 * 1024 * 1024
+"""Larger pictures get no thumbnail: decoding them would take gigabytes."""
+
+_TEMPORARY = re.compile(r"\.reseed-[0-9a-f]{16}\.tmp\Z")
+_NAME = re.compile(r"([0-9]{1,12})-")
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}\Z")
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_NO_LINKS: Final = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
+_ODD: Final = "The file's name is not readable text: give it another."
+_log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Record:
+    """A saved picture: where it is and what made it. ``origin`` says for what it was made, such as ``JOB:INDEX``."""
+
+    id: str
+    path: Path
+    recipe: Recipe
+    fingerprint: Fingerprint
+    pixels_sha256: str
+    created: str
+    origin: str
+
+
+@dataclass(frozen=True)
+class Refreshed:
+    """What a look at the files found: records that came and went, and every damaged file with the reason."""
+
+    added: int
+    removed: int
+    damaged: tuple[tuple[Path, str], ...]
+
+
+class Gallery:
+    """Saves pictures and finds them again. Any thread may use it."""
+
+    def __init__(self, outputs: Path, index: Path, thumbnails: Path) -> None:
+        self.outputs = outputs.absolute()
+        self.thumbnails = thumbnails.absolute()
+        self._index = schema.Index(index.absolute())
+        self._saving = threading.Lock()
+        self._refreshing = threading.RLock()
+
+    def save(self, image: Image.Image, recipe: Recipe, fingerprint: Fingerprint, origin: str = "") -> Record:
+        """Save a picture durably, then return its record; the recipe's model hash becomes that of the weights used.
+
+        Raises StorageError when the disk is full or cannot be written; then no partial file is left.
+        """
+        pinned = recipe.but(model_hash=fingerprint.model_hash[:10]) if fingerprint.model_hash else recipe
+        id, created = secrets.token_hex(16), datetime.now(UTC).isoformat(timespec="microseconds")
+        pixels = png.pixels_sha256(image)
+        texts = png.texts_of(pinned, fingerprint, pixels_sha256=pixels, id=id, origin=origin, created=created)
+        path = self._write(png.encode(image, texts), recipe.seed)
+        record = Record(id, path, pinned, fingerprint, pixels, created, origin)
+        with suppress(OSError, StorageError):  # moved already, or closed: the next refresh finds it
+            row = self._row(record, (stat := path.stat()).st_mtime_ns, stat.st_size)
+            self._ask(partial(schema.put, rows=[row]), writes=True)
+        return record
+
+    def get(self, id: str) -> Record | None:
+        """Return a record by its id; None when there is none or its file is gone."""
+        return next(iter(self._find("id = ?", (id,))), None)
+
+    def by_path(self, path: Path) -> Record | None:
+        """Return the record of a file in the outputs folder."""
+        if not path.absolute().is_relative_to(self.outputs):
+            return None
+        return next(iter(self._find("path = ?", (self._below(path.absolute()),))), None)
+
+    def find_origin(self, origin: str) -> Record | None:
+        """Return the newest picture made for ``origin``."""
+        return next(iter(self._find("origin = ? AND origin != ''", (origin,))), None)
+
+    def recent(self, limit: int = 50, before: str | None = None) -> list[Record]:
+        """Return records, newest first; ``before`` is the id of the last one of the page before."""
+        if before is None:
+            return self._find("1", (), limit)
+        return self._find("place < (SELECT place FROM files WHERE id = ? AND copy = 0)", (before,), limit)
+
+    def count(self) -> int:
+        """Count the records."""
+        return self._ask(schema.count)
+
+    def refresh(self) -> Refreshed:
+        """Bring the index up to date with the files, reading only those that changed; remove leftovers of a crash."""
+        return self._update(everything=False)
+
+    def rebuild(self) -> Refreshed:
+        """Read every file again."""
+        return self._update(everything=True)
+
+    def close(self) -> None:
+        """Close the index."""
+        self._index.close()
+
+    def thumbnail(self, record: Record, size: int = 256) -> Path:
+        """Return a small WebP of a picture, made when it is first asked for: ``size`` pixels (16 to 1024) at most.
+
+        Raises PictureError when the picture is damaged, StorageError when the thumbnail cannot be written.
+        """
+        size = min(max(size, 16), 1024)
+        target = self.thumbnails / f"{record.id}-{size}.webp"
+        if target.exists():
+            return target
+        data = _small(record.path, size)
+        temporary = self.thumbnails / f".{secrets.token_hex(8)}.tmp"
+        try:
+            self.thumbnails.mkdir(parents=True, exist_ok=True)
+            temporary.write_bytes(data)
+            temporary.replace(target)
+        except OSError as error:
+            raise StorageError(_sentence(error, "The thumbnail", self.thumbnails)) from error
+        finally:
+            with suppress(OSError):
+                temporary.unlink(missing_ok=True)
+        return target
+
+    # Writing
+
+    def _write(self, data: bytes, seed: int) -> Path:
+        folder = self.outputs / date.today().isoformat()
+        try:
+            if not folder.is_dir():
+                folder.mkdir(parents=True, exist_ok=True)
+                _sync(self.outputs)
+            need, free = 2 * len(data) + RESERVE, shutil.disk_usage(folder).free
+            if free < need:
+                raise StorageError(
+                    f"The picture was not saved: the disk of {self.outputs} has {free >> 20} MB left and "
+                    f"{need >> 20} MB are needed. Free some space, then generate again."
+                )
+            with self._saving:
+                try:
+                    return _save_new(folder, data, seed)
+                except FileNotFoundError:  # the folder or the unfinished file was removed meanwhile: once more
+                    folder.mkdir(parents=True, exist_ok=True)
+                    return _save_new(folder, data, seed)
+        except OSError as error:
+            raise StorageError(_sentence(error, "The picture", folder)) from error
+
+    # The index
+
+    def _ask(self, question: Callable[[sqlite3.Connection], T], writes: bool = False) -> T:
+        """Ask the index; when it cannot answer, fill a new one from the files and ask that."""
+        try:
+            return self._index.run(question, writes)
+        except sqlite3.ProgrammingError:
+            raise StorageError("The gallery is closed: the program is shutting down.") from None
+        except sqlite3.DatabaseError as error:
+            self._index.replace(error)
+            self.refresh()
+            return self._index.run(question, writes)
+
+    def _find(self, where: str, values: tuple[Any, ...], limit: int = 1) -> list[Record]:
+        """Return records whose files are there; rows of vanished files are dropped on the way."""
+        while True:
+            try:
+                records = self._ask(
+                    lambda db: {r.path: self._record(r) for r in schema.select(db, where, values, max(0, limit))}
+                )
+            except UnicodeEncodeError:  # a lone surrogate: no file and no id has one
+                return []
+            gone = [path for path, record in records.items() if not record.path.is_file()]
+            if not gone:
+                return list(records.values())
+            self._ask(partial(schema.drop, paths=gone), writes=True)
+
+    def _update(self, everything: bool) -> Refreshed:
+        with self._refreshing:
+            # The order matters: what is saved after this line is neither missed nor taken for removed.
+            known = self._ask(schema.stamps)
+            seen = {self._below(Path(entry)): (stat.st_mtime_ns, stat.st_size) for entry, stat in self._scan()}
+            odd = [path for path in seen if _SURROGATE.search(path)]  # Linux allows names that are no UTF-8
+            for path in odd:
+                del seen[path]
+            gone = [path for path in known if path not in seen and not (self.outputs / path).exists()]
+            changed = [path for path, stamp in seen.items() if everything or known.get(path) != stamp]
+            rows = [self._read(path, *seen[path]) for path in changed]
+
+            def apply(db: sqlite3.Connection) -> tuple[set[str], set[str]]:
+                before = schema.ids(db)
+                schema.drop(db, gone)
+                schema.put(db, rows)
+                return before, schema.ids(db)
+
+            before, after = self._ask(apply, writes=True) if gone or rows else (set(), set())
+            self._drop_thumbnails(before - after)
+            problems = [*self._ask(schema.damaged), *((path, _ODD) for path in odd)]
+            damaged = tuple((self.outputs / path, problem) for path, problem in problems)
+            return Refreshed(len(after - before), len(before - after), damaged)
+
+    def _scan(self) -> Iterator[tuple[str, os.stat_result]]:
+        """Yield every PNG below outputs and remove what a killed process left; links are not followed."""
+        folders = [str(self.outputs)]
+        while folders:
+            try:
+                entries = list(os.scandir(folders.pop()))
+            except OSError as error:
+                if not isinstance(error, FileNotFoundError):
+                    _log.warning("A folder of pictures cannot be read: %s", error)
+                continue
+            for entry in entries:
+                with suppress(OSError):  # vanished between the listing and here
+                    if entry.is_symlink():
+                        continue
+                    if _TEMPORARY.match(entry.name):
+                        self._remove_leftover(Path(entry.path))
+                    elif entry.name.startswith("."):
+                        continue
+                    elif entry.is_dir():
+                        folders.append(entry.path)
+                    elif entry.name.lower().endswith(".png") and entry.is_file():
+                        yield entry.path, entry.stat()
+
+    def _remove_leftover(self, path: Path) -> None:
+        with self._saving:  # never the file that another thread is writing
+            path.unlink(missing_ok=True)
+
+    def _drop_thumbnails(self, ids: set[str]) -> None:
+        if ids and self.thumbnails.is_dir():
+            for path in self.thumbnails.iterdir():
+                if path.name.rpartition("-")[0] in ids:
+                    with suppress(OSError):
+                        path.unlink()
+
+    def _below(self, path: Path) -> str:
+        return path.relative_to(self.outputs).as_posix()
+
+    def _read(self, below: str, mtime_ns: int, size: int) -> Row:
+        """Read a file for the index; a damaged one becomes a row that says so, another program's an empty one."""
+        path = self.outputs / below
+        try:
+            text = png.read(path, whole=True)
+        except png.NoRecipe:
+            return Row(below, mtime_ns, size)
+        except ReseedError as error:
+            return Row(below, mtime_ns, size, problem=str(error))
+        if text.recipe is None or text.fingerprint is None or text.pixels_sha256 is None:
+            return Row(below, mtime_ns, size)
+        record = Record(text.id, path, text.recipe, text.fingerprint, text.pixels_sha256, text.created, text.origin)
+        return self._row(record, mtime_ns, size)
+
+    def _row(self, record: Record, mtime_ns: int, size: int) -> Row:
+        day, name = record.path.parent.name, _NAME.match(record.path.name)
+        day = day if _DAY.match(day) else record.created[:10]
+        place = f"{day}/{int(name[1]) if name else 0:012d}/{record.created}/{record.id}"
+        return Row(
+            path=self._below(record.path),
+            mtime_ns=mtime_ns,
+            size=size,
+            id=record.id,
+            place=place,
+            origin=record.origin,
+            seed=str(record.recipe.seed),
+            recipe=record.recipe.to_json(),
+            fingerprint=json.dumps(record.fingerprint.to_dict()),
+            pixels_sha256=record.pixels_sha256,
+            created=record.created,
+        )
+
+    def _record(self, row: Row) -> Record:
+        try:
+            recipe = Recipe.from_json(row.recipe)
+            fingerprint = Fingerprint.from_dict(json.loads(row.fingerprint))
+        except (ReseedError, ValueError) as error:
+            raise DamagedRow(f"the row of {row.path} is not readable: {error}") from None
+        path = self.outputs / row.path
+        return Record(row.id, path, recipe, fingerprint, row.pixels_sha256, row.created, row.origin)
+
+
+def _save_new(folder: Path, data: bytes, seed: int) -> Path:
+    """Write a new file that is either there, whole and durable, or not there: never over an existing one."""
+    temporary = folder / f".reseed-{secrets.token_hex(8)}.tmp"
+    try:
+        descriptor = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_BINARY", 0), 0o666)
+        try:
+            rest = memoryview(data)
+            while rest:
+                rest = rest[os.write(descriptor, rest) :]
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        final = _name_it(temporary, folder, seed)
+    finally:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+    try:
+        _sync(folder)
+    except OSError:
+        final.unlink()
+        raise
+    return final
+
+
+def _name_it(temporary: Path, folder: Path, seed: int) -> Path:
+    """Give a finished file the next free name of its folder."""
+    numbers = (int(match[1]) for entry in os.scandir(folder) if (match := _NAME.match(entry.name)))
+    counter = max(numbers, default=0) + 1
+    while True:
+        final = folder / f"{counter:05d}-{seed}.png"
+        try:
+            _link(temporary, final)
+            return final
+        except FileExistsError:
+            counter += 1
+
+
+def _link(temporary: Path, final: Path) -> None:
+    """Make ``final`` a name of the file; where the file system has no links, reserve the name and move the file."""
+    try:
+        final.hardlink_to(temporary)
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        os.close(os.open(final, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
+        try:
+            temporary.replace(final)
+        except OSError:
+            final.unlink()
+            raise
+
+
+def _sync(folder: Path) -> None:
+    """Make new names in a folder durable; some systems and file systems cannot do that for folders."""
+    if os.name == "nt":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP):
+            raise
+    finally:
+        os.close(descriptor)
+
+
+def _small(path: Path, size: int) -> bytes:
+    buffer = io.BytesIO()
+    try:
+        with Image.open(path, formats=["PNG"]) as image:
+            if image.width * image.height > MAX_PIXELS:
+                raise PictureError(f"{path.name} is too large for a thumbnail: {image.width}×{image.height} pixels.")
+            image.thumbnail((size, size))
+            image.convert("RGB").save(buffer, "WEBP", quality=82)
+    except FileNotFoundError:
+        raise PictureError(f"{path.name} is no longer there: it was moved or deleted.") from None
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise PictureError(f"{path.name} is damaged: {error}.") from error
+    return buffer.getvalue()
+
+
+def _sentence(error: OSError, what: str, folder: Path) -> str:
+    """Say why a file could not be written, and what to do."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f"{what} was not saved: the disk of {folder} is full. Free some space, then try again."
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return f"{what} was not saved: {folder} may not be written to. Change its permissions or choose another folder."
+    return f"{what} was not saved in {folder}: {error.strerror or error}."
