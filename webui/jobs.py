@@ -1,0 +1,400 @@
+"""Jobs: pictures that were asked for, made one after the other by one worker thread.
+
+The promise: an accepted job is never lost. After a restart it is finished, or shown as failed with a reason; a
+picture that was saved before a crash is not made twice; what is made again has the same pixels. Closing a tab touches
+nothing: watchers come and go by the job's id and see the preview that is there.
+
+::
+
+            submit            worker               all pictures saved
+    (none) -------> pending ---------> running -------------------------> succeeded
+                     |  ^ restart, close |  |  \\__ error, attempts used up ---> failed
+              cancel |  +----------------+  +----- cancel --> canceling ------> canceled
+                     +----------------------------------------------------------^
+
+Every change of a job raises its ``seq``. Durations come from the monotonic clock, the order from the journal.
+"""
+
+import hashlib
+import io
+import logging
+import secrets
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+from PIL import Image
+
+from webui.engine import Engine, Step
+from webui.errors import EngineError, JobError, ReseedError, shown
+from webui.fingerprint import Fingerprint
+from webui.gallery import Gallery, Record
+from webui.journal import ENDED, OPEN, Entry, Journal, Pace, State, Status, origin
+from webui.recipe import Recipe
+
+MAX_ATTEMPTS: Final = 2
+"""A picture at which the process died this often is not tried again: it may be what kills it."""
+MAX_PICTURES, MAX_KEY, REMEMBERED = 10_000, 255, 100
+"""Pictures in a job, characters in an idempotency key, ended jobs in memory; the journal holds the others."""
+LEAP: Final = 1_000_000
+"""What a restart adds to ``seq``: more than the steps since it was last written down."""
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a job stands. A later one of the same job has a greater ``seq``.
+
+    ``index`` is the picture being made, from 0; ``step`` of ``steps`` of its model evaluations are done. ``position``
+    is the number of waiting jobs ahead: 0 when it is next or running. ``eta`` is in seconds until the job ends, None
+    before anything was measured. ``records`` are the finished pictures in order.
+    """
+
+    job: str
+    status: Status
+    seq: int
+    count: int
+    index: int
+    step: int
+    steps: int
+    position: int
+    eta: float | None
+    preview: bytes | None
+    preview_type: str
+    recipes: tuple[Recipe, ...]
+    records: tuple[Record, ...]
+    error: str | None
+    code: str | None
+
+    @property
+    def done(self) -> bool:
+        """Say whether the job has ended."""
+        return self.status in ENDED
+
+
+class Jobs:
+    """Takes jobs, makes their pictures in one thread, and tells how they stand. Any thread may use it."""
+
+    def __init__(self, journal: Path, engine: Engine, gallery: Gallery) -> None:
+        self._journal = Journal(journal)
+        self._engine = engine
+        self._gallery = gallery
+        self._changed = threading.Condition()
+        self._states: dict[str, State] = {}
+        self._queue: list[str] = []
+        self._models: list[str] = []
+        self._pace = Pace()
+        self._closing = False
+        self._worker: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Take up what an earlier run left, then start the worker.
+
+        Raises JobError when another process works on the same journal.
+        """
+        with self._changed:
+            if self._worker is not None or self._closing:
+                raise JobError("The queue was started already.")
+            self._journal.claim()
+            self._journal.prune(time.time())
+            self._recover()
+            self._worker = threading.Thread(target=self._work, name="reseed-worker", daemon=True)
+            self._worker.start()
+
+    def submit(self, recipes: Sequence[Recipe], key: str | None = None) -> Progress:
+        """Accept a job, a picture for each recipe; when this returns, it survives a crash.
+
+        ``key`` makes it idempotent: the same key with the same recipes gives the same job, with others a JobError.
+        """
+        wanted = tuple(recipes)
+        if not 1 <= len(wanted) <= MAX_PICTURES:
+            raise JobError(f"A job must have from 1 to {MAX_PICTURES} pictures; got {len(wanted)}.")
+        if key is not None and not (key.isascii() and 1 <= len(key) <= MAX_KEY):
+            raise JobError(f"An idempotency key must have from 1 to {MAX_KEY} ASCII characters; got {shown(key)}.")
+        digest = hashlib.sha256("".join(recipe.digest() for recipe in wanted).encode()).hexdigest()
+        with self._changed:
+            if self._closing:
+                raise JobError("The program is shutting down and takes no more jobs. Try again when it is back.")
+            if key is not None and (found := self._journal.by_key(key)):
+                if found[1] != digest:
+                    raise JobError(f"The key {shown(key)} was used for another job. Use a new key for new pictures.")
+                return self.progress(found[0])
+            state = State(secrets.token_hex(16), wanted, "pending", 1, list(range(len(wanted))))
+            self._journal.add(state.job, key, digest, wanted, state.seq)
+            self._states[state.job] = state
+            self._queue.append(state.job)
+            self._changed.notify_all()
+            return self._progress(state)
+
+    def progress(self, job: str) -> Progress:
+        """Say where a job stands; raise JobError when there is none of this id."""
+        with self._changed:
+            return self._progress(self._state(job))
+
+    def wait(self, job: str, seq: int, timeout: float) -> Progress:
+        """Return where a job stands as soon as that is not what ``seq`` was, or after ``timeout`` seconds."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._state(job).seq != seq or self._closing, timeout)
+            return self._progress(self._state(job))
+
+    def watch(self, job: str) -> Iterator[Progress]:
+        """Yield where a job stands, now and after changes, until it has ended or the program shuts down."""
+        progress = self.progress(job)
+        yield progress
+        while not progress.done and not self._closing:
+            newer = self.wait(job, progress.seq, 30.0)
+            if newer.seq != progress.seq:
+                yield newer
+            progress = newer
+
+    def cancel(self, job: str) -> Progress:
+        """Stop a job: a waiting one at once, a running one within a step. Finished pictures stay; ended jobs do too."""
+        with self._changed:
+            state = self._state(job)
+            if not self._move(state, "canceled", "pending"):
+                self._move(state, "canceling", "running")
+            return self._progress(state)
+
+    def active(self) -> list[Progress]:
+        """Return the jobs that have not ended, in order."""
+        with self._changed:
+            return [self._progress(self._states[job]) for job in self._queue]
+
+    def warm(self, model: str) -> None:
+        """Ask the worker to load a model before the next job or between two."""
+        with self._changed:
+            if model not in self._models:
+                self._models.append(model)
+                self._changed.notify_all()
+
+    def close(self, timeout: float = 10.0) -> None:
+        """Stop within a step: the picture at work goes back into the queue for the next start.
+
+        An engine that hangs for longer than ``timeout`` seconds is left behind; the next start takes up its job.
+        """
+        with self._changed:
+            self._closing = True
+            self._changed.notify_all()
+        if self._worker is None:
+            return self._journal.close()
+        self._worker.join(timeout)
+        if self._worker.is_alive():
+            _log.warning("The engine did not stop within %g s; its job is taken up at the next start.", timeout)
+
+    # What follows is called with the condition held.
+
+    def _state(self, job: str) -> State:
+        if job in self._states:
+            return self._states[job]
+        entry = self._journal.load(job) if job.isascii() else None
+        if entry is None:
+            raise JobError(f"There is no job {shown(job)}. Ended jobs are kept for a week.")
+        state = State.of(entry, self._gallery.get)
+        self._remember(state)
+        return state
+
+    def _remember(self, state: State) -> None:
+        """Keep a job in memory as the newest, and of the ended ones only the newest."""
+        self._states.pop(state.job, None)
+        self._states[state.job] = state
+        ended = [job for job, known in self._states.items() if known.status in ENDED]
+        for job in ended[: max(0, len(ended) - REMEMBERED)]:
+            del self._states[job]
+
+    def _progress(self, state: State) -> Progress:
+        line = self._line(state)
+        return Progress(
+            job=state.job,
+            status=state.status,
+            seq=state.seq,
+            count=len(state.recipes),
+            index=state.index,
+            step=state.step,
+            steps=state.steps,
+            position=sum(ahead.status == "pending" for ahead in line[:-1]),
+            eta=self._pace.seconds(line),
+            preview=state.preview,
+            preview_type="image/jpeg" if state.preview else "",
+            recipes=state.recipes,
+            records=state.records,
+            error=state.error or None,
+            code=state.code or None,
+        )
+
+    def _line(self, state: State) -> list[State]:
+        """Return the jobs that end before this one does, and itself; nothing when it is not in the queue."""
+        if state.job not in self._queue:
+            return []
+        return [self._states[job] for job in self._queue[: self._queue.index(state.job) + 1]]
+
+    def _touch(self, state: State) -> None:
+        state.seq += 1
+        self._changed.notify_all()
+
+    def _move(self, state: State, target: Status, *sources: Status, error: str = "", code: str = "") -> bool:
+        """Take a job along one edge, in the journal first; False when it is in none of ``sources``."""
+        if not self._journal.move_job(state.job, sources, target, seq=state.seq + 1, error=error, code=code):
+            return False
+        self._moved(state, target, error, code)
+        return True
+
+    def _moved(self, state: State, target: Status, error: str, code: str) -> None:
+        state.status, state.error, state.code = target, error, code
+        if target in ENDED:
+            state.preview = None
+            if state.job in self._queue:
+                self._queue.remove(state.job)
+            self._remember(state)
+        self._touch(state)
+
+    def _recover(self) -> None:
+        """Take up unfinished jobs in their order."""
+        entries = [entry for job in self._journal.unfinished() if (entry := self._journal.load(job))]
+        if any(item.status == "running" for entry in entries for item in entry.items):
+            self._gallery.refresh()
+        self._queue = []
+        for entry in entries:
+            try:
+                self._take_up(entry)
+            except ReseedError as error:
+                sentence, seq = f"The job cannot be taken up again. {error}", entry.seq + LEAP
+                self._journal.move_job(entry.id, OPEN, "failed", seq=seq, error=sentence, code=error.code)
+
+    def _take_up(self, entry: Entry) -> None:
+        """Settle the pictures that were at work when the process died, queue the rest."""
+        state = State.of(entry, self._gallery.get)
+        state.seq += LEAP
+        lost = False
+        for item in entry.items:
+            if item.status != "running":
+                continue
+            if record := self._gallery.find_origin(item.origin):
+                self._journal.finish_item(entry.id, item.number, record.id, record.pixels_sha256)
+                state.add(item.number, record)
+            elif item.attempt >= MAX_ATTEMPTS:
+                lost = True
+            else:
+                self._journal.release_item(entry.id, item.number, counted=True)
+        if not state.left:
+            self._move(state, "succeeded", *OPEN)
+        elif entry.status == "canceling":
+            self._move(state, "canceled", "canceling")
+        elif lost:
+            sentence = (
+                f"The program was stopped {MAX_ATTEMPTS} times while it made picture {state.left[0] + 1}, so it is "
+                "not tried again. A smaller size or fewer steps may help; else send the log with a report."
+            )
+            self._move(state, "failed", "running", error=sentence, code="worker_lost")
+        elif entry.status == "running":
+            self._move(state, "pending", "running")
+        if state.status in OPEN:
+            self._queue.append(state.job)
+            self._states[state.job] = state
+
+    # The worker's thread
+
+    def _work(self) -> None:
+        try:
+            while True:
+                with self._changed:
+                    self._changed.wait_for(lambda: self._closing or self._models or self._queue)
+                    if self._closing:
+                        return
+                    model = self._models.pop(0) if self._models else None
+                    state = None if model is not None or not self._queue else self._states[self._queue[0]]
+                if model is not None:
+                    self._attempt(partial(self._engine.warm, model))
+                elif state is not None:
+                    self._run(state)
+        finally:
+            self._journal.close()
+
+    def _attempt(self, work: Callable[[], object]) -> ReseedError | None:
+        """Do some work and return what went wrong; whatever it is, the worker lives on."""
+        try:
+            work()
+        except ReseedError as error:
+            _log.warning("%s", error)
+            return error
+        except Exception as error:  # one of the two broad excepts of the house: a fault must not end the worker
+            _log.exception("A fault in the worker")
+            return EngineError(
+                f"The picture could not be made because of a fault in the program ({type(error).__name__}: "
+                f"{shown(str(error), 200)}). The log has the details; the queue goes on."
+            )
+        return None
+
+    def _run(self, state: State) -> None:
+        """Make the pictures of the first job in the queue and end it, whatever happens."""
+        error = self._attempt(partial(self._make_all, state)) or self._attempt(partial(self._finish, state))
+        with self._changed:
+            if self._closing or (error is None and state.status in ENDED):
+                return  # what a closing program leaves is taken up at the next start
+            error = error or JobError("The job was lost: the journal no longer knows it.")
+            self._attempt(partial(self._move, state, "failed", *OPEN, error=str(error), code=error.code))
+            if state.status in OPEN:  # the journal cannot be written: say it all the same
+                self._moved(state, "failed", str(error), error.code)
+
+    def _make_all(self, state: State) -> None:
+        with self._changed:
+            self._move(state, "running", "pending")
+        for number in tuple(state.left):
+            with self._changed:
+                if self._closing or state.status != "running":
+                    return
+                self._journal.begin_item(state.job, number)
+                state.index, state.step, state.steps = number, 0, 0
+                self._pace.begin()
+                self._touch(state)
+            recipe = state.recipes[number]
+            if not (made := self._make(state, recipe)):
+                return
+            record = self._gallery.save(*made, origin(state.job, number))
+            with self._changed:
+                self._pace.finished(recipe.width * recipe.height, time.monotonic())
+                state.add(number, record)
+                self._touch(state)
+                self._journal.finish_item(state.job, number, record.id, record.pixels_sha256)
+
+    def _make(self, state: State, recipe: Recipe) -> tuple[Image.Image, Recipe, Fingerprint] | None:
+        """Make one picture; None when the job is to stop before it is finished."""
+        steps = self._engine.generate(recipe)
+        last: Step | None = None
+        try:
+            for step in steps:
+                preview = _jpeg(step.preview) if step.preview is not None else None
+                with self._changed:
+                    if step.image is None and (self._closing or state.status != "running"):
+                        return None
+                    self._pace.saw(step.index, recipe.width * recipe.height, time.monotonic())
+                    state.step, state.steps = step.index, step.total
+                    state.preview = preview or state.preview
+                    self._touch(state)
+                last = step
+        finally:
+            if close := getattr(steps, "close", None):
+                close()
+        if last and last.image and last.fingerprint:
+            return last.image, recipe, last.fingerprint
+        raise EngineError("The engine ended without a picture. The log may say why.")
+
+    def _finish(self, state: State) -> None:
+        with self._changed:
+            if not state.left:
+                self._move(state, "succeeded", "running", "canceling")
+            elif state.status == "canceling":
+                self._move(state, "canceled", "canceling")
+            elif state.status == "running":  # the program shuts down
+                self._journal.release_item(state.job, state.index, counted=False)
+                self._move(state, "pending", "running")
+
+
+def _jpeg(preview: Image.Image) -> bytes:
+    buffer = io.BytesIO()
+    preview.convert("RGB").save(buffer, "JPEG", quality=85)
+    return buffer.getvalue()

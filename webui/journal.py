@@ -1,0 +1,351 @@
+"""The journal: accepted jobs in SQLite, so that none is lost when the process or the machine dies.
+
+The promise: when ``add`` returns, the job is on the disk (WAL, synchronous FULL); each change of a status is one
+UPDATE that names the status it leaves, so that of two who try, one wins. One process works on a journal at a time.
+Unlike the gallery's index it is precious: a newer version is refused, a damaged file is put aside, not deleted.
+"""
+
+import logging
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, Literal, Self
+
+from webui import samplers
+from webui.errors import JobError, ReseedError, StorageError
+from webui.gallery import Record
+from webui.recipe import Recipe
+
+VERSION: Final = 1
+KEPT_SECONDS: Final = 7 * 24 * 3600
+KEPT_JOBS: Final = 10_000
+
+_SCHEMA: Final = """
+CREATE TABLE jobs (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,  -- the order, whatever the clock says
+    id TEXT NOT NULL UNIQUE,
+    key TEXT UNIQUE,                           -- idempotency key of whoever submitted it
+    digest TEXT NOT NULL,                      -- of all recipes: the same key must come with the same ones
+    status TEXT NOT NULL,
+    seq INTEGER NOT NULL,
+    error TEXT NOT NULL DEFAULT '',
+    code TEXT NOT NULL DEFAULT '',
+    created REAL NOT NULL,                     -- wall clock, for display and retention only
+    ended REAL
+);
+CREATE INDEX jobs_status ON jobs (status);
+CREATE TABLE items (
+    job TEXT NOT NULL REFERENCES jobs (id) ON DELETE CASCADE,
+    number INTEGER NOT NULL,
+    recipe TEXT NOT NULL,
+    origin TEXT NOT NULL,
+    status TEXT NOT NULL DEFAULT 'pending',
+    attempt INTEGER NOT NULL DEFAULT 0,
+    record TEXT NOT NULL DEFAULT '',
+    pixels_sha256 TEXT NOT NULL DEFAULT '',
+    error TEXT NOT NULL DEFAULT '',
+    PRIMARY KEY (job, number)
+) WITHOUT ROWID;
+"""
+_ENDED: Final = "('succeeded', 'failed', 'canceled')"
+_log = logging.getLogger(__name__)
+
+
+Status = Literal["pending", "running", "canceling", "succeeded", "failed", "canceled"]
+OPEN: Final[tuple[Status, ...]] = ("pending", "running", "canceling")
+ENDED: Final[tuple[Status, ...]] = ("succeeded", "failed", "canceled")
+
+
+@dataclass(frozen=True)
+class Item:
+    """One picture of a job."""
+
+    number: int
+    recipe: str
+    origin: str
+    status: str
+    attempt: int
+    record: str
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A job as the journal holds it."""
+
+    id: str
+    status: Status
+    seq: int
+    error: str
+    code: str
+    items: tuple[Item, ...]
+
+
+@dataclass
+class State:
+    """A job in the memory of the process that works on it."""
+
+    job: str
+    recipes: tuple[Recipe, ...]
+    status: Status
+    seq: int
+    left: list[int]
+    made: dict[int, Record] = field(default_factory=dict)
+    error: str = ""
+    code: str = ""
+    index: int = 0
+    step: int = 0
+    steps: int = 0
+    preview: bytes | None = None
+    records: tuple[Record, ...] = ()
+    units: int = 0
+    pixels: int = 0
+
+    def __post_init__(self) -> None:
+        """Count what is left: model evaluations times pixels, and pixels of pictures."""
+        self.units = sum(map(_units, self.recipes))
+        self.pixels = sum(recipe.width * recipe.height for recipe in self.recipes)
+
+    @classmethod
+    def of(cls, entry: Entry, find: Callable[[str], Record | None]) -> Self:
+        """Read a job from the journal, its records from the gallery; an ended one may have unreadable recipes."""
+        items = entry.items
+        try:
+            recipes = tuple(Recipe.from_json(item.recipe) for item in items)
+        except ReseedError:
+            if entry.status not in ENDED:
+                raise
+            items = recipes = ()
+        left = [item.number for item in items]
+        state = cls(entry.id, recipes, entry.status, entry.seq, left, error=entry.error, code=entry.code)
+        for item in items:
+            if item.status == "succeeded":
+                state.add(item.number, find(item.record))
+        return state
+
+    def add(self, number: int, record: Record | None) -> None:
+        """Note that a picture is made; ``record`` is None when its file has been deleted since."""
+        self.left.remove(number)
+        self.units -= _units(self.recipes[number])
+        self.pixels -= self.recipes[number].width * self.recipes[number].height
+        if record is not None:
+            self.made[number] = record
+            self.records = tuple(self.made[key] for key in sorted(self.made))
+
+
+@dataclass
+class Pace:
+    """Seconds per model evaluation and pixel, and per pixel of finishing a picture, as measured in this run."""
+
+    evaluation: float | None = None
+    finish: float = 0.0
+    _last: tuple[int, float] | None = None
+
+    def begin(self) -> None:
+        """A picture begins: what came before it is not a step."""
+        self._last = None
+
+    def saw(self, step: int, pixels: int, now: float) -> None:
+        """Take in that ``step`` evaluations were done at ``now`` on the monotonic clock."""
+        if self._last and step > self._last[0]:
+            taken = max(0.0, now - self._last[1]) / (step - self._last[0]) / pixels
+            self.evaluation = taken if self.evaluation is None else 0.7 * self.evaluation + 0.3 * taken
+        self._last = (step, now)
+
+    def finished(self, pixels: int, now: float) -> None:
+        """Take in that a picture was saved at ``now``: decoding and saving come after the last evaluation."""
+        if self._last:
+            self.finish = max(0.0, now - self._last[1]) / pixels
+
+    def seconds(self, line: Sequence[State]) -> float | None:
+        """Estimate how long the jobs of a line take, one after the other; None before anything was measured."""
+        if self.evaluation is None or not line:
+            return None
+        return sum(_units_left(state) * self.evaluation + state.pixels * self.finish for state in line)
+
+
+def _units(recipe: Recipe) -> int:
+    return recipe.steps * samplers.sampler(recipe.sampler).evaluations * recipe.width * recipe.height
+
+
+def _units_left(state: State) -> int:
+    """Count what is left of a job, with the true number of evaluations for the picture at work."""
+    if not state.steps or state.index not in state.left:
+        return state.units
+    recipe = state.recipes[state.index]
+    return state.units - _units(recipe) + max(0, state.steps - state.step) * recipe.width * recipe.height
+
+
+class Journal:
+    """The connection to ``jobs.db``, shared by all threads, one at a time."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path.absolute()
+        self._mutex = threading.RLock()
+        self._claim: sqlite3.Connection | None = None
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._db = self._open()
+        except sqlite3.OperationalError as error:  # locked, full, read-only: not damaged
+            raise StorageError(f"The job journal {self.path} cannot be opened: {error}.") from error
+        except sqlite3.DatabaseError as error:
+            _log.error("The job journal %s is damaged (%s): it is put aside and a new one begun.", self.path, error)
+            self._put_aside()
+            self._db = self._open()
+        except OSError as error:
+            raise StorageError(f"The folder {self.path.parent} cannot be made: {error.strerror or error}.") from error
+
+    def _open(self) -> sqlite3.Connection:
+        db = sqlite3.connect(self.path, timeout=5, check_same_thread=False, isolation_level=None)
+        try:
+            db.execute("PRAGMA journal_mode = WAL")
+            db.execute("PRAGMA synchronous = FULL")
+            db.execute("PRAGMA foreign_keys = ON")
+            if (found := db.execute("PRAGMA quick_check(1)").fetchone()[0]) != "ok":
+                raise sqlite3.DatabaseError(found)
+            version = db.execute("PRAGMA user_version").fetchone()[0]
+            if version > VERSION:
+                raise StorageError(
+                    f"The job journal {self.path} has version {version}; this program knows version {VERSION}. "
+                    "A newer Reseed wrote it: update, or move the file away to begin a new one."
+                )
+            if version == 0:
+                db.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} PRAGMA user_version = {VERSION}; COMMIT;")
+        except (sqlite3.Error, StorageError):
+            db.close()
+            raise
+        return db
+
+    def _put_aside(self) -> None:
+        number = 1
+        while (target := self.path.with_name(f"{self.path.name}.corrupt-{number}")).exists():
+            number += 1
+        self.path.replace(target)
+        for ending in ("-wal", "-shm"):
+            with suppress(FileNotFoundError):
+                self.path.with_name(self.path.name + ending).replace(target.with_name(target.name + ending))
+
+    def claim(self) -> None:
+        """Make this process the one that works on the journal; raise JobError when another one does.
+
+        The claim is a lock on a file beside the journal: the system lifts it when the process dies, however it dies.
+        """
+        lock = sqlite3.connect(self.path.with_suffix(".lock"), timeout=2, check_same_thread=False, isolation_level=None)
+        try:
+            lock.execute("BEGIN EXCLUSIVE")
+        except sqlite3.Error as error:
+            lock.close()
+            raise JobError(
+                f"Another Reseed is at work on {self.path} ({error}). Stop it, or choose another --data-dir."
+            ) from None
+        self._claim = lock
+
+    def close(self) -> None:
+        """Close the journal and give up the claim."""
+        with self._mutex:
+            self._db.close()
+            if self._claim is not None:
+                self._claim.close()
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        try:
+            with self._mutex, self._db:
+                self._db.execute("BEGIN IMMEDIATE")
+                yield self._db
+        except sqlite3.Error as error:
+            raise StorageError(f"The job journal {self.path} cannot be used: {error}. Is the disk full?") from error
+
+    def add(self, job: str, key: str | None, digest: str, recipes: Sequence[Recipe], seq: int) -> None:
+        """Write a new, pending job."""
+        items = [(job, number, recipe.to_json(), origin(job, number)) for number, recipe in enumerate(recipes)]
+        with self._transaction() as db:
+            db.execute(
+                "INSERT INTO jobs (id, key, digest, status, seq, created) VALUES (?, ?, ?, 'pending', ?, ?)",
+                (job, key, digest, seq, time.time()),
+            )
+            db.executemany("INSERT INTO items (job, number, recipe, origin) VALUES (?, ?, ?, ?)", items)
+
+    def by_key(self, key: str) -> tuple[str, str] | None:
+        """Return (id, digest) of the job that was submitted with an idempotency key."""
+        with self._transaction() as db:
+            found = db.execute("SELECT id, digest FROM jobs WHERE key = ?", (key,)).fetchone()
+        return (found[0], found[1]) if found else None
+
+    def load(self, job: str) -> Entry | None:
+        """Return a job with its items in order."""
+        with self._transaction() as db:
+            found = db.execute("SELECT id, status, seq, error, code FROM jobs WHERE id = ?", (job,)).fetchone()
+            if found is None:
+                return None
+            query = "SELECT number, recipe, origin, status, attempt, record FROM items WHERE job = ? ORDER BY number"
+            items = tuple(Item(*row) for row in db.execute(query, (job,)))
+        id, status, seq, error, code = found
+        return Entry(id, status, seq, error, code, items)
+
+    def unfinished(self) -> list[str]:
+        """Return the ids of the jobs that have not ended, in order."""
+        with self._transaction() as db:
+            rows = db.execute(f"SELECT id FROM jobs WHERE status NOT IN {_ENDED} ORDER BY number")
+            return [id for (id,) in rows]
+
+    def move_job(  # noqa: PLR0913 — an edge and what is written with it
+        self, job: str, sources: Sequence[str], target: str, *, seq: int, error: str = "", code: str = ""
+    ) -> bool:
+        """Take a job from one of ``sources`` to ``target``; False when it is in none of them.
+
+        With a job that fails or is canceled, the pictures that were not begun are canceled, the one at work fails.
+        """
+        marks = ", ".join("?" * len(sources))
+        with self._transaction() as db:
+            moved = db.execute(
+                f"UPDATE jobs SET status = ?, seq = ?, error = ?, code = ?, ended = ? "
+                f"WHERE id = ? AND status IN ({marks})",
+                (target, seq, error, code, time.time() if target in ENDED else None, job, *sources),
+            ).rowcount
+            if moved and target in ("failed", "canceled"):
+                db.execute("UPDATE items SET status = 'canceled' WHERE job = ? AND status = 'pending'", (job,))
+                db.execute(
+                    "UPDATE items SET status = ?, error = ? WHERE job = ? AND status = 'running'", (target, error, job)
+                )
+        return bool(moved)
+
+    def begin_item(self, job: str, number: int) -> bool:
+        """Take a picture from pending to running and count the attempt."""
+        return self._move_item(job, number, "pending", "status = 'running', attempt = attempt + 1")
+
+    def release_item(self, job: str, number: int, counted: bool) -> bool:
+        """Take a picture from running back to pending; an attempt that was not its fault is not ``counted``."""
+        change = "status = 'pending'" + ("" if counted else ", attempt = attempt - 1")
+        return self._move_item(job, number, "running", change)
+
+    def finish_item(self, job: str, number: int, record: str, pixels_sha256: str) -> bool:
+        """Take a picture from running to succeeded and note where it is."""
+        change = "status = 'succeeded', record = ?, pixels_sha256 = ?"
+        return self._move_item(job, number, "running", change, record, pixels_sha256)
+
+    def _move_item(self, job: str, number: int, source: str, change: str, *values: str) -> bool:
+        with self._transaction() as db:
+            query = f"UPDATE items SET {change} WHERE job = ? AND number = ? AND status = ?"
+            return bool(db.execute(query, (*values, job, number, source)).rowcount)
+
+    def prune(self, now: float) -> int:
+        """Forget jobs that ended more than KEPT_SECONDS ago or beyond the newest KEPT_JOBS; pictures stay."""
+        with self._transaction() as db:
+            return db.execute(
+                f"DELETE FROM jobs WHERE status IN {_ENDED} AND (ended < ? OR number NOT IN "
+                f"(SELECT number FROM jobs WHERE status IN {_ENDED} ORDER BY number DESC LIMIT ?))",
+                (now - KEPT_SECONDS, KEPT_JOBS),
+            ).rowcount
+
+
+def origin(job: str, number: int) -> str:
+    """Name what a picture is made for; it is written into the picture, so that a picture finds its job again.
+
+    >>> origin("9f3c", 2)
+    '9f3c:2'
+    """
+    return f"{job}:{number}"
