@@ -52,7 +52,7 @@ def command_line() -> str:
     parts = [
         NOTE,
         "# Command line\n",
-        "`webui` alone is `webui serve`; `webui --version` says the version; `webui COMMAND --help` explains a command.\n",
+        "`webui` alone is `webui serve`; `webui --version` says the version; `webui COMMAND --help` explains.\n",
     ]
     for title, rows in option_tables().items():
         cells = [f"| `{flags.replace('|', chr(92) + '|')}` | {explained} |" for flags, explained in rows]

@@ -13,7 +13,7 @@ def loaded_after(code: str) -> set[str]:
     """Run code in a fresh interpreter and return which heavy modules it loaded."""
     tail = f"\nimport sys; print(*sorted({HEAVY!r} & sys.modules.keys()), sep=',', file=sys.stderr)"
     done = subprocess.run([sys.executable, "-c", code + tail], capture_output=True, text=True, check=True, timeout=120)
-    return set(done.stderr.strip().splitlines()[-1].split(",")) - {""}
+    return set(done.stderr.splitlines()[-1].split(",")) - {""}
 
 
 @pytest.mark.parametrize("name", WORDS)

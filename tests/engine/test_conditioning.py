@@ -1,0 +1,164 @@
+"""Prompts as the network reads them: emphasis, chunks, BREAK, clip skip, and the equality that caching rests on."""
+
+import pytest
+import torch
+
+from webui.engine.conditioning import Chunk, Embedding, chunks, emphasise, match
+from webui.errors import BadValue
+
+
+@pytest.fixture(scope="module")
+def reader(engine):
+    return engine._model("reseed", "").family.reader
+
+
+@pytest.fixture(scope="module")
+def tokenizer(reader):
+    return reader.tokenizers[0]
+
+
+def lengths(tokenizer, text: str) -> list[int]:
+    return [len(chunk.tokens) for chunk in chunks(tokenizer, text)]
+
+
+def test_empty_prompt_is_one_empty_chunk(tokenizer):
+    assert chunks(tokenizer, "") == [Chunk((), ())]
+    assert chunks(tokenizer, "   ") == [Chunk((), ())]
+
+
+def test_unweighted_prompt_is_what_the_encoder_says(reader, tokenizer):
+    ids = tokenizer("a lake at night", padding="max_length", max_length=77, return_tensors="pt").input_ids
+    with torch.inference_mode():
+        expected = reader.encoders[0](ids).last_hidden_state
+    assert torch.equal(reader.read("a lake at night", 1).tokens, expected)
+
+
+def test_chunks_of_75(tokenizer):
+    words = " ".join(["lake"] * 150)
+    assert len(tokenizer("lake", add_special_tokens=False).input_ids) == 1
+    assert lengths(tokenizer, words) == [75, 75]
+    assert lengths(tokenizer, words + " night") == [75, 75, 1]
+
+
+def test_a_full_chunk_is_broken_after_a_near_comma(tokenizer):
+    near = " ".join(["lake"] * 65) + ", " + " ".join(["night"] * 20)
+    far = " ".join(["lake"] * 30) + ", " + " ".join(["night"] * 60)
+    assert lengths(tokenizer, near) == [66, 20]
+    assert lengths(tokenizer, far) == [75, 16]
+
+
+def test_a_comma_that_comes_next_stays_with_its_words(tokenizer):
+    text = " ".join(["lake"] * 60) + ", " + " ".join(["lake"] * 14) + ", night"
+    assert lengths(tokenizer, text) == [75, 2]
+
+
+def test_break_begins_a_chunk(tokenizer):
+    assert lengths(tokenizer, "lake BREAK night sky") == [1, 2]
+    assert lengths(tokenizer, "lake BREAK BREAK night") == [1, 0, 1]
+    assert lengths(tokenizer, "lake BREAK") == [1]
+
+
+def test_weights_go_with_their_tokens(tokenizer):
+    (chunk,) = chunks(tokenizer, "a (lake:1.5) [night]")
+    assert chunk.weights == pytest.approx((1.0, 1.5, 1 / 1.1))
+
+
+def test_500_words(reader):
+    found = reader.read(" ".join(["lake, night"] * 250), 1)
+    assert found.tokens.shape[1] % 77 == 0
+    assert found.tokens.shape[1] >= 7 * 77
+    assert torch.isfinite(found.tokens).all()
+
+
+def test_emphasis_changes_the_embedding(reader):
+    plain, weighted = (reader.read(text, 1).tokens for text in ("a lake at night", "a (lake:1.4) at night"))
+    assert not torch.allclose(plain, weighted, atol=1e-2)
+
+
+def test_emphasis_keeps_the_mean(engines):
+    reader = engines["sd1"]._model("sd1", "").family.reader  # the bundled encoder has next to no mean
+    plain, weighted = (reader.read(text, 1).tokens for text in ("a lake at night", "a (lake:1.4) at night"))
+    assert not torch.allclose(plain, weighted)
+    assert weighted.mean().item() == pytest.approx(plain.mean().item(), rel=1e-4)
+
+
+def test_emphasise_by_hand():
+    features = torch.tensor([[[1.0, 2.0], [3.0, 4.0]]])
+    found = emphasise(features, (1.0, 2.0))
+    assert torch.allclose(found, torch.tensor([[[1.0, 2.0], [6.0, 8.0]]]) * (2.5 / 4.25))
+
+
+def test_emphasise_without_a_mean_to_restore():
+    """A mean that is nothing beside the values is left alone: dividing by it would blow up the features."""
+    features = torch.tensor([[[1.0, -1.0], [2.0, -2.0 + 1e-7]]])
+    found = emphasise(features, (1.0, 1.5))
+    assert torch.allclose(found, torch.tensor([[[1.0, -1.0], [3.0, -3.0]]]), atol=1e-5)
+
+
+def test_weights_of_one_leave_every_bit(reader):
+    assert torch.equal(reader.read("(lake:1.0) night", 1).tokens, reader.read("(lake:1) night", 1).tokens)
+    features = torch.full((1, 2, 3), 0.1)
+    assert emphasise(features, (1.0, 1.0)) is features
+
+
+def test_clip_skip_reads_an_earlier_layer_through_the_final_norm(reader, tokenizer):
+    ids = tokenizer("a lake", padding="max_length", max_length=77, return_tensors="pt").input_ids
+    encoder = reader.encoders[0]
+    with torch.inference_mode():
+        layers = encoder(ids, output_hidden_states=True).hidden_states
+        expected = encoder.final_layer_norm(layers[-2])
+    assert torch.equal(reader.read("a lake", 2).tokens, expected)
+    assert not torch.allclose(reader.read("a lake", 1).tokens, expected)
+
+
+def test_clip_skip_beyond_the_encoder(reader):
+    with pytest.raises(BadValue, match=r"Clip skip must be at most 3 for this model.*got 4"):
+        reader.read("a lake", 4)
+
+
+def test_sdxl_clip_skip(engines):
+    reader = engines["sdxl"]._model("sdxl", "").family.reader
+    first, second, third = (reader.read("a lake", skip).tokens for skip in (1, 2, 3))
+    assert torch.equal(first, second)  # as A1111: SDXL's own minimum is 2
+    assert not torch.allclose(second, third)
+
+
+def test_sdxl_pooled_is_of_the_first_chunk_and_unweighted(engines):
+    reader = engines["sdxl"]._model("sdxl", "").family.reader
+    plain, weighted, longer = (reader.read(text, 1) for text in ("lake", "(lake:1.5)", "lake BREAK night"))
+    assert plain.tokens.shape == (1, 77, 64)
+    assert torch.equal(plain.pooled, weighted.pooled)
+    assert torch.equal(plain.pooled, longer.pooled)
+    assert longer.tokens.shape == (1, 154, 64)
+
+
+def test_cache_is_bit_equal_and_small(reader):
+    first = reader.read("a desert at dawn", 1).tokens.clone()
+    for number in range(40):
+        reader.read(f"number {number}", 1)
+    assert len(reader._cache) == 16
+    assert torch.equal(first, reader.read("a desert at dawn", 1).tokens)
+
+
+def test_match_repeats_to_the_least_common_length():
+    two, three = (Embedding(torch.arange(n * 77.0).view(1, -1, 1)) for n in (2, 3))
+    first, second = match(two, three)
+    assert first.tokens.shape == second.tokens.shape == (1, 6 * 77, 1)
+    assert torch.equal(first.tokens[:, : 2 * 77], first.tokens[:, 2 * 77 : 4 * 77])
+
+
+def test_repeating_does_not_change_what_the_network_says(engine):
+    """Attention over repeated keys is the same average; so a long negative prompt does not change the positive one."""
+    unet = engine._model("reseed", "").family.pipe.unet
+    reader = engine._model("reseed", "").family.reader
+    tokens = reader.read("a lake at night", 1).tokens
+    x = torch.linspace(-1, 1, 12 * 64).view(1, 12, 8, 8)
+    with torch.inference_mode():
+        once, thrice = (unet(x, 500, encoder_hidden_states=tokens.repeat(1, n, 1)).sample for n in (1, 3))
+    assert torch.allclose(once, thrice, atol=2e-5)
+
+
+def test_count(reader):
+    assert reader.count("") == (0, 75)
+    assert reader.count("a lake, (night:1.2)") == (4, 75)
+    assert reader.count("lake BREAK night") == (2, 150)

@@ -1,0 +1,315 @@
+"""The engine's promises on the real bundled model: a picture is a function of its recipe, and of nothing else."""
+
+import gc
+import hashlib
+import logging
+import subprocess
+import sys
+import threading
+
+import numpy as np
+import pytest
+import torch
+
+from webui import __version__, samplers
+from webui.engine import sampling, schedules
+from webui.engine.checkpoints import Catalog
+from webui.engine.diffusion import DiffusionEngine
+from webui.engine.noise import Stream
+from webui.errors import BadValue, CheckpointError, EngineError, OutOfMemory
+from webui.recipe import PARAMS, Recipe
+
+NAMES = samplers.sampler_names()
+
+
+def digest(pixels: np.ndarray) -> str:
+    return hashlib.sha256(pixels.tobytes()).hexdigest()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_image_k_of_a_batch_is_the_image_of_its_seed_alone(engine, pixels, recipe, name):
+    batch = [pixels(engine, recipe.but(sampler=name, seed=100 + k)) for k in range(4)]
+    for k in (3, 1, 0, 2):
+        assert np.array_equal(batch[k], pixels(engine, recipe.but(sampler=name, seed=100 + k)))
+    assert len({digest(image) for image in batch}) == 4
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("rng", ["NV", "CPU"])
+def test_global_generators_have_no_influence(engine, pixels, recipe, name, rng):
+    wanted = recipe.but(sampler=name, rng=rng)
+    first = pixels(engine, wanted)
+    torch.manual_seed(12345)
+    torch.rand(7)
+    np.random.seed(5)
+    assert np.array_equal(first, pixels(engine, wanted))
+
+
+def test_leaves_the_global_generator_and_grad_mode_alone(engine, recipe):
+    torch.manual_seed(1)
+    before = torch.get_rng_state()
+    for step in engine.generate(recipe):
+        assert torch.is_grad_enabled(), step.index
+        assert not torch.is_inference_mode_enabled()
+    assert torch.equal(before, torch.get_rng_state())
+
+
+def test_two_processes_make_equal_pixels(engine, pixels, recipe):
+    code = f"""
+import hashlib, numpy
+from webui.engine.checkpoints import Catalog
+from webui.engine.diffusion import DiffusionEngine
+from webui.recipe import Recipe
+*_, last = DiffusionEngine(Catalog(), device="cpu").generate(Recipe.from_json({recipe.to_json()!r}))
+print(hashlib.sha256(numpy.asarray(last.image).tobytes()).hexdigest())
+"""
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.split() == [digest(pixels(engine, recipe))]
+    assert found.stderr == "", "loading and making a picture are quiet"
+
+
+def test_two_engines_make_equal_pixels(engine, pixels, recipe):
+    assert np.array_equal(pixels(engine, recipe), pixels(DiffusionEngine(Catalog(), "cpu", "float32"), recipe))
+
+
+def test_interleaved_pictures_do_not_disturb_each_other(engine, pixels, recipe):
+    alone = [pixels(engine, recipe.but(seed=seed, sampler="Euler a")) for seed in (1, 2)]
+    pair = [engine.generate(recipe.but(seed=seed, sampler="Euler a")) for seed in (1, 2)]
+    together = [np.asarray(steps[-1].image) for steps in zip(*map(list, zip(*pair, strict=True)), strict=True)]
+    assert all(np.array_equal(first, second) for first, second in zip(alone, together, strict=True))
+
+
+FLIPS = {
+    "prompt": "a lake at noon", "negative_prompt": "night", "steps": 5, "sampler": "Euler a", "schedule": "Simple",
+    "cfg_scale": 4.1, "seed": 8, "width": 72, "height": 72, "clip_skip": 2, "rng": "CPU",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("field", [name for name in PARAMS if name not in ("model", "model_hash")])
+def test_each_field_of_a_recipe_changes_the_picture(engine, pixels, recipe, field):
+    assert digest(pixels(engine, recipe)) != digest(pixels(engine, recipe.but(**{field: FLIPS[field]})))
+
+
+def test_the_model_changes_the_picture(engine, engines, pixels, recipe):
+    assert digest(pixels(engine, recipe)) != digest(pixels(engines["sd1"], recipe.but(model="sd1")))
+
+
+@pytest.mark.parametrize("text", ["", "(", "((((a:2.0]", "lake " * 500, "lake BREAK night, (sea:1.5) BREAK", "日本 🦆"])
+def test_any_prompt_makes_a_picture(engine, pixels, recipe, text):
+    assert pixels(engine, recipe.but(prompt=text, negative_prompt="fog " * 100, steps=2)).std() > 0
+
+
+def test_the_prompt_rules(engine, pixels, recipe):
+    """The bundled model obeys: at one seed, night is darker than day."""
+    day, night = (
+        pixels(engine, recipe.but(prompt=f"a lake with mountains at {time}", width=128, height=128, steps=8)).mean()
+        for time in ("noon", "night")
+    )
+    assert night < 0.6 * day
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_steps(engine, recipe, name):
+    """Indices count model calls up to a total that is known from the first step on; previews on the way, one image."""
+    steps = list(engine.generate(recipe.but(sampler=name, steps=3)))
+    total = {"Heun": 5, "DPM++ 2S a": 5}.get(name, 3)
+    assert [step.index for step in steps] == [*range(total + 1), total]
+    assert {step.total for step in steps} == {total}
+    assert [step.preview is not None for step in steps] == [False, *[True] * total, False]
+    assert {step.preview.size for step in steps if step.preview} == {(8, 8)}
+    assert [step.image is not None for step in steps] == [False] * (total + 1) + [True]
+    assert steps[-1].image.mode == "RGB"
+
+
+def test_fingerprint(engine, recipe):
+    *_, last = engine.generate(recipe)
+    found = last.fingerprint
+    assert (found.product, found.torch, found.model) == (__version__, torch.__version__, "reseed")
+    assert (found.device, found.dtype) == ("cpu", "float32")
+    assert found.model_hash == engine.checkpoints.hash(engine.checkpoints.find("reseed"))
+
+
+@pytest.mark.parametrize("after", [0, 1, 3])
+def test_closing_early_leaves_the_engine_as_it_was(engine, pixels, recipe, after):
+    wanted = pixels(engine, recipe)
+    calls = []
+    unet = engine._model("reseed", "").family.pipe.unet
+    hook = unet.register_forward_hook(lambda *_: calls.append(1))
+    steps = engine.generate(recipe.but(steps=50, sampler="Euler a", seed=99))
+    for _ in range(after + 1):
+        next(steps)
+    steps.close()
+    hook.remove()
+    assert len(calls) == after, "a closed generator makes no further call"
+    assert np.array_equal(wanted, pixels(engine, recipe))
+
+
+def test_unknown_model(engine, recipe):
+    with pytest.raises(CheckpointError, match=r"There is no model 'other'. Here are: reseed"):
+        list(engine.generate(recipe.but(model="other")))
+
+
+def test_model_hash(engine, pixels, recipe):
+    known = engine.checkpoints.hash(engine.checkpoints.find("reseed"))
+    assert np.array_equal(pixels(engine, recipe), pixels(engine, recipe.but(model_hash=known[:10])))
+    with pytest.raises(CheckpointError, match=f"with the hash 'abcdef0123', but the one here has {known[:10]}"):
+        list(engine.generate(recipe.but(model_hash="abcdef0123")))
+
+
+def test_a_hub_id_without_connection_is_a_sentence(engine, recipe):
+    with pytest.raises(CheckpointError, match="nobody/nothing is not here and could not be fetched"):
+        list(engine.generate(recipe.but(model="nobody/nothing")))
+
+
+def broken(message: str, kind: type[Exception] = RuntimeError):
+    def hook(*_: object) -> None:
+        raise kind(message)
+
+    return hook
+
+
+@pytest.mark.parametrize(
+    "hook",
+    [
+        lambda *_: torch.empty(2**58, dtype=torch.uint8),  # the real allocator's own words
+        broken("CUDA out of memory. Tried to allocate 2.00 GiB.", torch.OutOfMemoryError),
+        broken("MPS backend out of memory (MPS allocated: 1 GB)"),
+        broken("", MemoryError),
+    ],
+)
+def test_out_of_memory_is_a_sentence_and_the_engine_lives(engine, pixels, recipe, hook):
+    wanted = pixels(engine, recipe)
+    unet = engine._model("reseed", "").family.pipe.unet
+    handle = unet.register_forward_pre_hook(hook)
+    with pytest.raises(
+        OutOfMemory, match=r"too little memory for 512 × 256 pixels\. 320 × 128 needs about half"
+    ) as caught:
+        list(engine.generate(recipe.but(width=512, height=256)))
+    handle.remove()
+    assert caught.value.__context__ is None, "the frames that held the tensors are gone"
+    assert np.array_equal(wanted, pixels(engine, recipe))
+
+
+def test_out_of_memory_frees_what_the_picture_held(engine, recipe):
+    unet = engine._model("reseed", "").family.pipe.unet
+    handle = unet.register_forward_pre_hook(broken("not enough memory"))
+    with pytest.raises(OutOfMemory):
+        list(engine.generate(recipe.but(width=640, height=328)))
+    handle.remove()
+    gc.collect()
+    shape = (1, 12, 41, 80)
+    assert not [item for item in gc.get_objects() if isinstance(item, torch.Tensor) and tuple(item.shape) == shape]
+
+
+def test_an_unexpected_failure_is_a_sentence(engine, pixels, recipe, caplog):
+    caplog.set_level(logging.CRITICAL)
+    handle = engine._model("reseed", "").family.pipe.vae.decoder.register_forward_pre_hook(broken("kernel panic"))
+    with pytest.raises(EngineError, match="The picture could not be made: RuntimeError: 'kernel panic'"):
+        list(engine.generate(recipe))
+    handle.remove()
+    assert pixels(engine, recipe).std() > 0
+
+
+def test_nan_is_an_error_and_not_a_black_picture(engine, recipe):
+    unet = engine._model("reseed", "").family.pipe.unet
+    handle = unet.register_forward_hook(lambda _module, _args, output: (output[0] * float("nan"),))
+    with pytest.raises(EngineError, match=r"not numbers \(NaN\) in float32"):
+        list(engine.generate(recipe))
+    handle.remove()
+
+
+def test_clip_skip_beyond_the_model(engine, recipe):
+    with pytest.raises(BadValue, match="Clip skip must be at most 3"):
+        list(engine.generate(recipe.but(clip_skip=9)))
+
+
+def test_device_and_dtype_are_checked(recipe):
+    with pytest.raises(EngineError, match=r"Device must be one that this computer has: .*cpu; got 'tpu'"):
+        list(DiffusionEngine(Catalog(), device="tpu").generate(recipe))
+    with pytest.raises(EngineError, match=r"Dtype must be one of float32, .*; got 'int8'"):
+        list(DiffusionEngine(Catalog(), "cpu", dtype="int8").generate(recipe))
+
+
+def test_half_precision_is_near_and_its_latent_is_float32(engines, models, pixels, recipe):
+    small = recipe.but(model="sd1")
+    half = DiffusionEngine(Catalog(models), "cpu", "bfloat16")
+    *_, last = half.generate(small)
+    assert last.fingerprint.dtype == "bfloat16"
+    denoised = half._model("sd1", "").denoiser(small)(Stream(1, "NV", (1, 4, 8, 8)).normal(), 2.0)
+    assert denoised.dtype == torch.float32
+    difference = np.abs(np.asarray(last.image).astype(int) - pixels(engines["sd1"], small)).mean()
+    assert 0 < difference < 6
+
+
+def test_one_model_is_in_memory_at_a_time(tiny_engine, pixels, recipe):
+    first = pixels(tiny_engine, recipe.but(model="sd1"))
+    pixels(tiny_engine, recipe.but(model="sdxl"))
+    assert tiny_engine._loaded.checkpoint.name == "sdxl"
+    assert np.array_equal(first, pixels(tiny_engine, recipe.but(model="sd1")))
+
+
+def test_count_tokens(engine):
+    assert DiffusionEngine(Catalog()).count_tokens("a lake", "reseed") is None
+    engine.warm("reseed")
+    assert engine.count_tokens("a lake", "reseed") == (2, 75)
+    assert engine.count_tokens("a lake", "other") is None
+
+
+@pytest.mark.parametrize("family", ["sd1", "flux"])
+def test_counting_while_a_picture_is_made(engines, pixels, recipe, family):
+    """The page counts tokens in its own thread; a tokenizer that two threads set up at once raises or miscounts."""
+    engines[family].warm(family)
+    found: list[object] = []
+    done = threading.Event()
+
+    def count() -> None:
+        while not done.is_set():
+            try:
+                found.append(engines[family].count_tokens("lake, night, " * 30, family))
+            except Exception as error:
+                found.append(error)
+
+    thread = threading.Thread(target=count)
+    thread.start()
+    for number in range(12):
+        pixels(engines[family], recipe.but(prompt=f"lake {number}, " * 30, steps=1, model=family))
+    done.set()
+    thread.join()
+    assert len(found) > 12
+    assert set(found) == {engines[family].count_tokens("lake, night, " * 30, family)}
+
+
+def test_euler_equals_plain_diffusers_on_the_real_model(engine, record_property):
+    """Row 9: Euler, linspace, 20 steps, CFG 4 with the stock pipeline and scheduler, from the same noise."""
+    from diffusers import EulerDiscreteScheduler, StableDiffusionPipeline
+
+    model = engine._model("reseed", "")
+    pipe = model.family.pipe
+    config = {**pipe.scheduler.config, "timestep_spacing": "linspace", "use_karras_sigmas": False}
+    stock = StableDiffusionPipeline(
+        vae=pipe.vae, text_encoder=pipe.text_encoder, tokenizer=pipe.tokenizer, unet=pipe.unet, safety_checker=None,
+        feature_extractor=None, requires_safety_checker=False, scheduler=EulerDiscreteScheduler.from_config(config),
+    )  # fmt: skip
+    stock.set_progress_bar_config(disable=True)
+    noise = Stream(7, "NV", (1, 12, 16, 16)).normal()
+    stock.scheduler.set_timesteps(20)
+    # The stock start is noise · sigma for linspace, ours too: the same latents go in.
+    assert float(stock.scheduler.init_noise_sigma) == pytest.approx(float(stock.scheduler.sigmas[0]))
+    theirs = stock(
+        "a lake at sunset", negative_prompt="fog", num_inference_steps=20, guidance_scale=4.0, latents=noise,
+        width=128, height=128, output_type="latent",
+    ).images  # fmt: skip
+    recipe = Recipe.of(
+        prompt="a lake at sunset", negative_prompt="fog", steps=20, cfg_scale=4.0, sampler="Euler", seed=7,
+        width=128, height=128,
+    )  # fmt: skip
+    sigmas, denoise = model.family.sigmas(recipe), model.denoiser(recipe)
+    assert sigmas == schedules.spaced(model.family.levels, "Uniform", 20)
+    run = sampling.start("Euler", noise, sigmas, lambda: noise)
+    x, sigma = next(run)
+    while sigma:
+        _, x, sigma = model.advance(run, denoise, x, sigma)
+    error = float((x - theirs).abs().max() / theirs.abs().max())
+    record_property("relative error", error)
+    print(f"Euler on the bundled model against diffusers {error:.1e}")
+    assert error <= 1e-5

@@ -1,0 +1,44 @@
+"""Previews: a linear map fitted to the model's own decoder."""
+
+import time
+
+import numpy as np
+import torch
+
+from webui.engine.preview import Preview
+
+
+def test_fit_recovers_a_linear_decoder():
+    map_ = torch.linspace(-0.2, 0.2, 36).view(12, 3)
+
+    def decode(latent: torch.Tensor) -> torch.Tensor:
+        rgb = torch.einsum("bchw,cd->bdhw", latent, map_) + 0.1
+        return torch.nn.functional.interpolate(rgb, scale_factor=8)
+
+    found = Preview.fit(decode, 12, 8).weights
+    assert torch.allclose(found[:12], map_, atol=0.02)
+    assert torch.allclose(found[12], torch.full((3,), 0.1), atol=0.02)
+
+
+def test_size_and_damaged_values():
+    preview = Preview(torch.zeros(5, 3))
+    denoised = torch.full((1, 4, 6, 10), float("nan"))
+    assert preview.picture(denoised).size == (10, 6)
+
+
+def test_resembles_the_picture(engine, recipe):
+    *_, before, last = engine.generate(recipe.but(steps=12, width=128, height=128))
+    small = np.asarray(last.image.resize((16, 16))).astype(float)
+    shown = np.asarray(before.preview).astype(float)
+    correlation = np.corrcoef(small.ravel(), shown.ravel())[0, 1]
+    print(f"correlation of the last preview with the picture {correlation:.3f}")
+    assert correlation > 0.9
+
+
+def test_is_cheap(engine):
+    preview = engine._model("reseed", "").preview
+    latent = torch.zeros(1, 12, 64, 64)
+    begin = time.perf_counter()
+    for _ in range(20):
+        preview.picture(latent)
+    assert (time.perf_counter() - begin) / 20 < 0.05

@@ -1,0 +1,51 @@
+"""The engine: what turns a recipe into a picture, one step at a time.
+
+``generate`` is a generator: previews and progress are the steps it yields, the last of which carries the image; to
+cancel, stop iterating (close the generator). Whoever makes pictures, in this process or on another machine, keeps to
+this protocol, and no other file knows which engine it is. This module imports neither torch nor diffusers.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+from PIL import Image
+
+from webui.fingerprint import Fingerprint
+from webui.recipe import Recipe
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One event of making a picture.
+
+    ``index`` of ``total`` model evaluations are done (0 before the first). ``preview`` is the denoised estimate at
+    latent size, a few pixels for each latent cell, when there is one. The last step carries ``image`` (RGB, at the
+    recipe's size) and ``fingerprint``.
+    """
+
+    index: int
+    total: int
+    preview: Image.Image | None = None
+    image: Image.Image | None = None
+    fingerprint: Fingerprint | None = None
+
+
+class Engine(Protocol):
+    """Makes pictures. One call at a time: the queue has one worker for each engine."""
+
+    def generate(self, recipe: Recipe) -> Iterator[Step]:
+        """Yield the steps of making one picture, the last with the image.
+
+        Raises CheckpointError, OutOfMemory or EngineError. After any of them, or when closed early, the engine stays
+        usable and the next picture is unaffected.
+        """
+        ...
+
+    def warm(self, model: str) -> None:
+        """Import what is slow and load a model's weights, so that the first picture does not wait for it."""
+        ...
+
+    def count_tokens(self, text: str, model: str) -> tuple[int, int] | None:
+        """Count a prompt's tokens: (tokens, room in the chunks they fill), or None while the model is not loaded."""
+        ...

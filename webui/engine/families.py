@@ -1,0 +1,334 @@
+"""Families: how each kind of model is asked for its denoised estimate. All that differs between SD, SDXL, SD3 and Flux.
+
+The promise: a family adapts the components of a diffusers pipeline to one interface (levels, shape, denoiser, decode)
+and keeps no state of a picture, so nothing is left behind by one that is cancelled. Networks run in their own dtype;
+the latent that goes in and the estimate that comes out are float32. The layout of guided calls is fixed, as it is in
+diffusers: one call with the rows (negative, positive), or two calls for Flux and for prompts of very unequal lengths;
+at CFG scale 1 there is one row, and the negative prompt is not read.
+"""
+
+import math
+import threading
+from collections.abc import Callable
+from typing import Any, Protocol, TypeAlias
+
+import numpy as np
+import torch
+
+from webui import prompt, samplers
+from webui.engine import schedules
+from webui.engine.conditioning import CACHED, ClipReader, Embedding, match
+from webui.engine.schedules import Levels
+from webui.errors import BadValue, CheckpointError
+from webui.recipe import Recipe
+
+Denoiser: TypeAlias = Callable[[torch.Tensor, float], torch.Tensor]
+"""Takes x (1, C, H, W) and sigma; returns the denoised estimate, float32."""
+
+
+LONGEST = 12 * 77
+"""Tokens. Prompts whose least common length is more than this go through the network one by one: repeating 66 and 67
+chunks to 4,422 would fill any memory."""
+
+
+class Family(Protocol):
+    """One kind of model, loaded."""
+
+    pipe: Any
+    flow: bool
+
+    def shape(self, width: int, height: int) -> tuple[int, int, int, int]:
+        """Return the latent's shape (1, C, H, W) for a size in pixels; raise BadValue when the size is impossible."""
+        ...
+
+    def sigmas(self, recipe: Recipe) -> tuple[float, ...]:
+        """Return the sigmas of a picture, falling to 0."""
+        ...
+
+    def denoiser(self, recipe: Recipe) -> Denoiser:
+        """Read the prompts and return the function that samplers ask."""
+        ...
+
+    def count(self, text: str) -> tuple[int, int]:
+        """Count a prompt's tokens and the room for them."""
+        ...
+
+
+def build(pipe: Any, family: str) -> Family:
+    """Choose the adapter for a loaded pipeline."""
+    if family in ("sd1", "sd2", "sdxl"):
+        return UNetFamily(pipe)
+    return Sd3Family(pipe) if family == "sd3" else FluxFamily(pipe)
+
+
+class UNetFamily:
+    """SD 1.x, SD 2.x and SDXL: a UNet that predicts noise, velocity or the picture itself."""
+
+    flow = False
+
+    def __init__(self, pipe: Any) -> None:
+        self.pipe = pipe
+        config = pipe.scheduler.config
+        self.prediction = str(config.get("prediction_type", "epsilon"))
+        if self.prediction not in ("epsilon", "v_prediction", "sample"):
+            raise CheckpointError(f"The model predicts {self.prediction!r}, which this program does not know.")
+        self.levels = schedules.from_config(config)
+        self.channels = int(pipe.unet.config.in_channels)
+        if self.channels != pipe.vae.config.latent_channels:
+            raise CheckpointError(
+                f"The model's network reads {self.channels} channels and its autoencoder has "
+                f"{pipe.vae.config.latent_channels}: it is for inpainting or editing, not for text-to-image."
+            )
+        self.xl = getattr(pipe, "text_encoder_2", None) is not None
+        both = [(pipe.tokenizer, pipe.text_encoder)] + ([(pipe.tokenizer_2, pipe.text_encoder_2)] if self.xl else [])
+        self.reader = ClipReader([pair[0] for pair in both], [pair[1] for pair in both], penultimate=self.xl)
+
+    def shape(self, width: int, height: int) -> tuple[int, int, int, int]:
+        factor = _fitting(width, height, int(self.pipe.vae_scale_factor), 1)
+        return 1, self.channels, height // factor, width // factor
+
+    def sigmas(self, recipe: Recipe) -> tuple[float, ...]:
+        return schedules.spaced(self.levels, samplers.settle_schedule(recipe.sampler, recipe.schedule), recipe.steps)
+
+    def count(self, text: str) -> tuple[int, int]:
+        return self.reader.count(text)
+
+    def denoiser(self, recipe: Recipe) -> Denoiser:
+        unet = self.pipe.unet
+        calls = [(len(group), self._conditions(recipe, group)) for group in self._groups(recipe)]
+
+        def denoise(x: torch.Tensor, sigma: float) -> torch.Tensor:
+            scaled = (x / math.hypot(sigma, 1)).to(unet.dtype)
+            timestep = torch.tensor(self.levels.timestep(sigma), dtype=torch.float32, device=unet.device)
+            rows = [unet(scaled.repeat(count, 1, 1, 1), timestep, **known)[0] for count, known in calls]
+            return self._denoised(x, _guided(torch.cat(rows).float(), recipe.cfg_scale), sigma)
+
+        return denoise
+
+    def _groups(self, recipe: Recipe) -> list[list[Embedding]]:
+        """Read the prompts and say which go through the network together: one list is one call."""
+        positive = self.reader.read(recipe.prompt, recipe.clip_skip)
+        if recipe.cfg_scale == 1:
+            return [[positive]]
+        if self.pipe.config.get("force_zeros_for_empty_prompt") and not recipe.negative_prompt.strip():
+            negative = positive.zeros()
+        else:
+            negative = self.reader.read(recipe.negative_prompt, recipe.clip_skip)
+        if math.lcm(negative.tokens.shape[1], positive.tokens.shape[1]) > LONGEST:
+            return [[negative], [positive]]
+        return [list(match(negative, positive))]
+
+    def _conditions(self, recipe: Recipe, group: list[Embedding]) -> dict[str, Any]:
+        unet = self.pipe.unet
+        return {
+            "encoder_hidden_states": torch.cat([item.tokens for item in group]).to(unet.device, unet.dtype),
+            "timestep_cond": self._guidance(recipe.cfg_scale),
+            "added_cond_kwargs": self._added(recipe, group) if self.xl else None,
+            "return_dict": False,
+        }
+
+    def _denoised(self, x: torch.Tensor, predicted: torch.Tensor, sigma: float) -> torch.Tensor:
+        """Turn a prediction into the estimate of x0 (Salimans and Ho 2022, https://arxiv.org/abs/2202.00512)."""
+        if self.prediction == "epsilon":
+            return x - predicted * sigma
+        if self.prediction == "v_prediction":
+            return x / (sigma * sigma + 1) - predicted * (sigma / math.hypot(sigma, 1))
+        return predicted
+
+    def _guidance(self, scale: float) -> torch.Tensor | None:
+        """Embed the CFG scale for models that read it themselves (LCM): (1, D), else nothing."""
+        width = self.pipe.unet.config.time_cond_proj_dim
+        if width is None:
+            return None
+        embedded = self.pipe.get_guidance_scale_embedding(torch.tensor([scale - 1.0]), embedding_dim=width)
+        return embedded.to(self.pipe.unet.device, self.pipe.unet.dtype)  # type: ignore[no-any-return]
+
+    def _added(self, recipe: Recipe, embeddings: list[Embedding]) -> dict[str, torch.Tensor]:
+        """Return SDXL's second conditioning: pooled prompts, and sizes (Podell et al. 2023, section 2.2)."""
+        size, unet = (recipe.height, recipe.width), self.pipe.unet
+        pooled = torch.cat([item.pooled for item in embeddings if item.pooled is not None])
+        times = self.pipe._get_add_time_ids(
+            size, (0, 0), size, dtype=torch.float32, text_encoder_projection_dim=pooled.shape[-1]
+        )
+        return {
+            "text_embeds": pooled.to(unet.device, unet.dtype),
+            "time_ids": times.to(unet.device, unet.dtype).repeat(len(embeddings), 1),
+        }
+
+
+class _FlowFamily:
+    """What SD3 and Flux have in common: a transformer that predicts velocity, noise − x0."""
+
+    flow = True
+
+    def __init__(self, pipe: Any) -> None:
+        self.pipe = pipe
+        self.patch = 2
+        self._cache: dict[tuple[str, int], tuple[torch.Tensor, ...]] = {}
+        self._lock = threading.Lock()
+
+    def shape(self, width: int, height: int) -> tuple[int, int, int, int]:
+        factor = _fitting(width, height, int(self.pipe.vae_scale_factor), self.patch)
+        return 1, int(self.pipe.vae.config.latent_channels), height // factor, width // factor
+
+    def sigmas(self, recipe: Recipe) -> tuple[float, ...]:
+        """Automatic and Simple are the model's own spacing; the others are spaced over its shifted levels."""
+        from diffusers import FlowMatchEulerDiscreteScheduler
+
+        config = self.pipe.scheduler.config
+        _, _, height, width = self.shape(recipe.width, recipe.height)
+        mu = _mu(config, (height // self.patch) * (width // self.patch)) if config.get("use_dynamic_shifting") else None
+        schedule = samplers.schedule(recipe.schedule)
+        if schedule in (samplers.AUTOMATIC, "Simple"):
+            scheduler = FlowMatchEulerDiscreteScheduler.from_config(config)
+            scheduler.set_timesteps(**self._own(recipe.steps), mu=mu)
+            return tuple(float(sigma) for sigma in scheduler.sigmas)
+        shift = float(np.exp(mu)) if mu is not None else float(config.get("shift", 1.0))
+        levels: Levels = schedules.flow_levels(shift, int(config.get("num_train_timesteps", 1000)))
+        return schedules.spaced(levels, schedule, recipe.steps)
+
+    def _own(self, steps: int) -> dict[str, Any]:
+        return {"num_inference_steps": steps}
+
+    def _read(self, text: str, clip_skip: int) -> tuple[torch.Tensor, ...]:
+        """Encode a prompt by the pipeline's own encoders, without weights; remember the last few."""
+        key = (prompt.plain(text), clip_skip)
+        with self._lock:
+            if key not in self._cache:
+                while len(self._cache) >= CACHED:
+                    del self._cache[next(iter(self._cache))]
+                self._cache[key] = self._encode(*key)
+            return self._cache[key]
+
+    def _count(self, tokenizer: Any, text: str) -> int:
+        with self._lock:
+            return len(tokenizer(prompt.plain(text), verbose=False).input_ids)
+
+    def _encode(self, text: str, clip_skip: int) -> tuple[torch.Tensor, ...]:
+        raise NotImplementedError
+
+    def _time(self, sigma: float) -> torch.Tensor:
+        count = self.pipe.scheduler.config.num_train_timesteps
+        return torch.tensor([sigma * count], dtype=torch.float32, device=self.pipe.transformer.device)
+
+
+class Sd3Family(_FlowFamily):
+    """Stable Diffusion 3 and 3.5 (Esser et al. 2024, https://arxiv.org/abs/2403.03206)."""
+
+    def __init__(self, pipe: Any) -> None:
+        super().__init__(pipe)
+        self.patch = int(pipe.transformer.config.patch_size)
+
+    def count(self, text: str) -> tuple[int, int]:
+        """Count for T5 where it is loaded, for CLIP where not: what is longer is cut off by the model."""
+        tokenizer, room = (self.pipe.tokenizer_3, 256) if self.pipe.tokenizer_3 else (self.pipe.tokenizer, 77)
+        return self._count(tokenizer, text), room
+
+    def denoiser(self, recipe: Recipe) -> Denoiser:
+        transformer, scale = self.pipe.transformer, recipe.cfg_scale
+        texts = [recipe.prompt] if scale == 1 else [recipe.negative_prompt, recipe.prompt]
+        parts = [self._read(text, recipe.clip_skip) for text in texts]
+        tokens, pooled = (
+            torch.cat(group).to(transformer.device, transformer.dtype) for group in zip(*parts, strict=True)
+        )
+
+        def denoise(x: torch.Tensor, sigma: float) -> torch.Tensor:
+            velocity = transformer(
+                hidden_states=x.to(transformer.dtype).repeat(len(texts), 1, 1, 1),
+                timestep=self._time(sigma).expand(len(texts)),
+                encoder_hidden_states=tokens,
+                pooled_projections=pooled,
+                return_dict=False,
+            )[0]
+            return x - _guided(velocity.float(), scale) * sigma
+
+        return denoise
+
+    def _encode(self, text: str, clip_skip: int) -> tuple[torch.Tensor, ...]:
+        tokens, _, pooled, _ = self.pipe.encode_prompt(
+            text, None, None, do_classifier_free_guidance=False, clip_skip=clip_skip - 1 if clip_skip > 1 else None
+        )
+        return tokens, pooled
+
+
+class FluxFamily(_FlowFamily):
+    """Flux.1: dev reads the CFG scale itself (distilled, no negative prompt); others are guided in two calls."""
+
+    def count(self, text: str) -> tuple[int, int]:
+        """Count for T5: what is longer than 512 is cut off by the model."""
+        return self._count(self.pipe.tokenizer_2, text), 512
+
+    def denoiser(self, recipe: Recipe) -> Denoiser:
+        transformer, scale = self.pipe.transformer, recipe.cfg_scale
+        device, dtype = transformer.device, transformer.dtype
+        _, channels, height, width = shape = self.shape(recipe.width, recipe.height)
+        places = self.pipe._prepare_latent_image_ids(1, height // 2, width // 2, device, dtype)
+        distilled = bool(transformer.config.guidance_embeds)
+        texts = [recipe.prompt] if distilled or scale == 1 else [recipe.negative_prompt, recipe.prompt]
+        parts = [self._read(text, recipe.clip_skip) for text in texts]
+        guidance = torch.full([1], scale, device=device, dtype=torch.float32) if distilled else None
+
+        def denoise(x: torch.Tensor, sigma: float) -> torch.Tensor:
+            packed = self.pipe._pack_latents(x.to(dtype), 1, channels, height, width)
+            velocities = [
+                transformer(
+                    hidden_states=packed,
+                    timestep=(self._time(sigma) / 1000).to(dtype),
+                    guidance=guidance,
+                    pooled_projections=pooled,
+                    encoder_hidden_states=tokens,
+                    txt_ids=places_of_text,
+                    img_ids=places,
+                    return_dict=False,
+                )[0]
+                for tokens, pooled, places_of_text in parts
+            ]
+            unpacked = _unpack(torch.cat(velocities).float(), shape)
+            return x - (unpacked if distilled else _guided(unpacked, scale)) * sigma
+
+        return denoise
+
+    def _encode(self, text: str, clip_skip: int) -> tuple[torch.Tensor, ...]:
+        tokens, pooled, places = self.pipe.encode_prompt(text, None)
+        return tokens, pooled, places
+
+    def _own(self, steps: int) -> dict[str, Any]:
+        return {"num_inference_steps": steps, "sigmas": np.linspace(1.0, 1 / steps, steps)}
+
+
+def _guided(rows: torch.Tensor, scale: float) -> torch.Tensor:
+    """Guide rows (negative, positive), or leave one row (Ho and Salimans 2022, https://arxiv.org/abs/2207.12598)."""
+    if len(rows) == 1:
+        return rows
+    negative, positive = rows.chunk(2)
+    return negative + scale * (positive - negative)
+
+
+def _fitting(width: int, height: int, factor: int, patch: int) -> int:
+    """Return ``factor`` if the size is a multiple of a latent cell (or patch of cells); else raise BadValue."""
+    multiple = factor * patch
+    for field, value in (("width", width), ("height", height)):
+        if value % multiple:
+            below = max(value - value % multiple, multiple)
+            raise BadValue(
+                field,
+                field.capitalize(),
+                value,
+                f"a multiple of {multiple} for this model",
+                f"Nearest: {below} or {below + multiple}.",
+            )
+    return factor
+
+
+def _unpack(tokens: torch.Tensor, shape: tuple[int, int, int, int]) -> torch.Tensor:
+    """Turn Flux's tokens, each a patch of 2 × 2 cells, (N, H/2 · W/2, 4 C), into (N, C, H, W)."""
+    _, channels, height, width = shape
+    grid = tokens.view(len(tokens), height // 2, width // 2, channels, 2, 2)
+    return grid.permute(0, 3, 1, 4, 2, 5).reshape(len(tokens), channels, height, width)
+
+
+def _mu(config: Any, tokens: int) -> float:
+    """Return the shift of a flow model with dynamic shifting: linear in the number of tokens, as in diffusers."""
+    first, last = config.get("base_image_seq_len", 256), config.get("max_image_seq_len", 4096)
+    low, high = config.get("base_shift", 0.5), config.get("max_shift", 1.15)
+    return float(low + (high - low) * (tokens - first) / (last - first))
