@@ -1,0 +1,204 @@
+"""The routes: pictures byte for byte, nothing but ids, and the guard's matrix."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from starlette.testclient import TestClient
+
+from webui.api.app import create
+from webui.api.guard import split_host
+from webui.engine.checkpoints import Catalog
+from webui.engine.fake import FakeEngine
+from webui.gallery import Record
+from webui.recipe import Recipe
+from webui.settings import Settings
+from webui.studio import Studio
+
+ADDRESS = "http://127.0.0.1:7860"
+
+
+def opened(folder: Path, host: str = "127.0.0.1") -> Studio:
+    studio = Studio(Settings(data_dir=folder, host=host), FakeEngine(), Catalog(folder / "models"))
+    studio.start()
+    return studio
+
+
+@pytest.fixture
+def studio(tmp_path: Path) -> Iterator[Studio]:
+    studio = opened(tmp_path)
+    yield studio
+    studio.close()
+
+
+@pytest.fixture
+def client(studio: Studio) -> TestClient:
+    app = create(studio)
+
+    @app.post("/change")
+    def change() -> dict[str, str]:
+        """Stand in for whatever changes something."""
+        return {"changed": "yes"}
+
+    return TestClient(app, base_url=ADDRESS)
+
+
+@pytest.fixture
+def record(studio: Studio) -> Record:
+    recipe = Recipe.of(prompt="a lake", seed=2**64 - 1, steps=2, width=64, height=64)
+    return list(studio.jobs.watch(studio.jobs.submit([recipe]).job))[-1].records[0]
+
+
+# ---- pictures ----------------------------------------------------------------------------------------------
+
+
+def test_a_picture_is_served_byte_for_byte_under_its_own_name(client: TestClient, record: Record) -> None:
+    answer = client.get(f"/pictures/{record.id}.png")
+    assert answer.content == record.path.read_bytes()
+    assert answer.headers["content-type"] == "image/png"
+    assert answer.headers["content-disposition"] == 'inline; filename="00001-18446744073709551615.png"'
+    assert "immutable" in answer.headers["cache-control"]
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert answer.headers["cross-origin-resource-policy"] == "same-origin"
+
+
+def test_a_thumbnail_is_small(client: TestClient, record: Record) -> None:
+    answer = client.get(f"/thumbnails/{record.id}")
+    assert answer.headers["content-type"] == "image/webp"
+    assert 0 < len(answer.content) < 20_000
+
+
+@pytest.mark.parametrize(
+    "id",
+    [
+        "nothing",
+        "..",
+        "../../etc/passwd",
+        "..%2f..%2fetc%2fpasswd",
+        "%2e%2e%2f%2e%2e%2fpyproject",
+        "..%5c..%5cwindows",
+        "/etc/passwd",
+        "%00",
+        "a" * 500,
+        "' OR 1=1 --",
+        "*",
+        "٣",
+    ],
+)
+def test_what_is_no_id_is_not_found(client: TestClient, record: Record, id: str) -> None:
+    for path in (f"/pictures/{id}.png", f"/thumbnails/{id}"):
+        answer = client.get(path)
+        assert answer.status_code == 404, path
+        assert b"root:" not in answer.content
+
+
+def test_a_picture_whose_file_is_gone_is_not_found(client: TestClient, record: Record) -> None:
+    record.path.unlink()
+    assert client.get(f"/pictures/{record.id}.png").status_code == 404
+    assert client.get(f"/thumbnails/{record.id}").status_code == 404
+
+
+def test_a_file_that_was_swapped_for_a_link_is_not_served(client: TestClient, record: Record) -> None:
+    record.path.unlink()
+    record.path.symlink_to("/etc/passwd")
+    assert client.get(f"/pictures/{record.id}.png").status_code == 404
+
+
+def test_health_and_no_page_that_asks_outside(client: TestClient) -> None:
+    assert client.get("/healthz").json()["status"] == "ok"
+    assert client.get("/docs").status_code == 404
+    assert client.get("/redoc").status_code == 404
+
+
+# ---- the guard ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("127.0.0.1:7860", 200),
+        ("127.0.0.1", 200),
+        ("localhost:7860", 200),
+        ("LOCALHOST", 200),
+        ("[::1]:7860", 200),
+        ("evil.example", 421),
+        ("evil.example:7860", 421),
+        ("x.localhost", 421),
+        ("localhost.", 421),
+        ("127.1", 421),
+        ("127.0.0.2", 421),
+        ("0.0.0.0", 421),
+        ("[::ffff:127.0.0.1]", 421),
+        ("2130706433", 421),
+        ("", 400),
+        ("127.0.0.1@evil.example", 400),
+        ("127.0.0.1/", 400),
+        ("127.0.0.1:port", 400),
+    ],
+)
+def test_only_our_own_names_are_answered(client: TestClient, host: str, status: int) -> None:
+    assert client.get("/healthz", headers={"host": host}).status_code == status
+
+
+def test_two_hosts_are_refused_and_a_forwarded_one_is_ignored(client: TestClient) -> None:
+    two: Any = [("host", "127.0.0.1"), ("host", "evil.example")]
+    assert client.get("/healthz", headers=two).status_code == 400
+    assert client.get("/healthz", headers={"x-forwarded-host": "evil.example"}).status_code == 200
+    forwarded = {"host": "evil.example", "x-forwarded-host": "127.0.0.1"}
+    assert client.get("/healthz", headers=forwarded).status_code == 421
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({}, 200),
+        ({"origin": ADDRESS}, 200),
+        ({"origin": ADDRESS, "sec-fetch-site": "same-origin"}, 200),
+        ({"sec-fetch-site": "none"}, 200),
+        ({"origin": "null"}, 403),
+        ({"origin": ""}, 403),
+        ({"origin": "http://evil.example"}, 403),
+        ({"origin": "http://127.0.0.1:9999"}, 403),
+        ({"origin": "http://127.0.0.1"}, 403),
+        ({"origin": "https://127.0.0.1:7860"}, 403),
+        ({"origin": "http://127.0.0.1.:7860"}, 403),
+        ({"origin": "http://localhost:7860"}, 403),
+        ({"origin": "http://127.0.0.1:7860@evil.example"}, 403),
+        ({"origin": "http://127.0.0.1:7860.evil.example"}, 403),
+        ({"origin": "http://evil.example/http://127.0.0.1:7860"}, 403),
+        ({"sec-fetch-site": "cross-site"}, 403),
+        ({"sec-fetch-site": "same-site"}, 403),
+        ({"origin": ADDRESS, "sec-fetch-site": "cross-site"}, 403),
+    ],
+)
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH"])
+def test_another_site_changes_nothing(client: TestClient, headers: dict[str, str], status: int, method: str) -> None:
+    answer = client.request(method, "/change", headers=headers)
+    assert answer.status_code in ({200, 405} if status == 200 else {status})
+
+
+def test_a_link_from_another_site_opens_the_page(client: TestClient) -> None:
+    headers = {"sec-fetch-site": "cross-site", "origin": "http://evil.example"}
+    assert client.get("/healthz", headers=headers).status_code == 200
+
+
+def test_the_default_port_may_be_left_out(studio: Studio) -> None:
+    client = TestClient(create(studio), base_url="http://localhost:80")
+    answer = client.post("/healthz", headers={"host": "localhost", "origin": "http://localhost:80"})
+    assert answer.status_code == 405
+
+
+@pytest.mark.parametrize(
+    ("host", "status"), [("192.168.1.7:7860", 200), ("[fe80::1]", 200), ("evil.example", 421), ("localhost", 200)]
+)
+def test_a_server_for_all_answers_to_addresses_but_not_to_names(tmp_path: Path, host: str, status: int) -> None:
+    studio = opened(tmp_path, "0.0.0.0")
+    client = TestClient(create(studio), base_url=ADDRESS)
+    assert client.get("/healthz", headers={"host": host}).status_code == status
+    studio.close()
+
+
+@pytest.mark.parametrize("text", ["[::1", "::1", "a b", "a:70000000", "ü", "a\n"])
+def test_what_is_no_host_is_not_read_as_one(text: str) -> None:
+    assert split_host(text) is None

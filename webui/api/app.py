@@ -1,0 +1,88 @@
+"""The application: pictures, thumbnails and the answer to "are you there", behind the guard.
+
+The promise: a picture is served byte for byte as it was saved, and no text from a client ever becomes a path: an id
+is looked up in the gallery, and the path is the gallery's own.
+"""
+
+import re
+import socket
+from typing import Final
+
+from fastapi import FastAPI, HTTPException
+from fastapi.responses import FileResponse, JSONResponse
+from starlette.requests import Request
+from starlette.responses import Response
+
+from webui import __version__
+from webui.api.guard import LOOPBACK, Guard
+from webui.errors import ReseedError, StorageError
+from webui.gallery import Record
+from webui.studio import Studio
+
+EVERYWHERE: Final = ("0.0.0.0", "::", "")
+FOREVER: Final = "private, max-age=31536000, immutable"
+"""A picture never changes: its id is never given twice. Private: no proxy between keeps a copy."""
+_ID = re.compile(r"[A-Za-z0-9_-]{1,64}\Z")
+
+
+def create(studio: Studio) -> FastAPI:
+    """Make the application over a studio; routes of the page are added by whoever mounts it."""
+    # No interactive documentation: it would fetch scripts from outside.
+    app = FastAPI(title="Reseed", version=__version__, docs_url=None, redoc_url=None)
+    everywhere = studio.settings.host in EVERYWHERE
+    hosts = (*LOOPBACK, *own_names()) if everywhere else (*LOOPBACK, studio.settings.host)
+    app.add_middleware(Guard, hosts=hosts, any_address=everywhere)
+    app.add_exception_handler(ReseedError, _sentence)
+    _add_routes(app, studio)
+    return app
+
+
+def own_names() -> tuple[str, ...]:
+    """Return the names under which other machines of a network know this one."""
+    name = socket.gethostname()
+    return (name, f"{name}.local", f"{name}.lan")
+
+
+def _add_routes(app: FastAPI, studio: Studio) -> None:
+    @app.get("/healthz")
+    def health() -> dict[str, str]:
+        """Say that the server answers."""
+        return {"status": "ok", "version": __version__}
+
+    @app.get("/pictures/{id}.png")
+    def picture(id: str) -> Response:
+        """Serve the original file of a picture."""
+        record = _record(studio, id)
+        path = record.path.resolve()
+        # A link that leads out of the outputs is not followed, whoever put it there.
+        if not path.is_relative_to(studio.gallery.outputs.resolve()) or not path.is_file():
+            raise HTTPException(404, "The picture's file is gone.")
+        return FileResponse(
+            path,
+            media_type="image/png",
+            filename=record.path.name,
+            content_disposition_type="inline",
+            headers={"Cache-Control": FOREVER},
+        )
+
+    @app.get("/thumbnails/{id}")
+    def thumbnail(id: str) -> Response:
+        """Serve a picture's thumbnail."""
+        try:
+            path = studio.gallery.thumbnail(_record(studio, id))
+        except (StorageError, OSError):
+            raise HTTPException(404, "The picture's file is gone.") from None
+        return FileResponse(path, headers={"Cache-Control": FOREVER})
+
+
+def _record(studio: Studio, id: str) -> Record:
+    record = studio.gallery.get(id) if _ID.match(id) else None
+    if record is None:
+        raise HTTPException(404, "There is no picture of that id.")
+    return record
+
+
+def _sentence(request: Request, error: Exception) -> Response:
+    """Answer an error that is a sentence with the sentence."""
+    code = error.code if isinstance(error, ReseedError) else "error"
+    return JSONResponse({"error": {"code": code, "message": str(error)}}, 422)
