@@ -1,0 +1,156 @@
+"""Make the documentation's screenshots from a running program: ``scripts/screenshots.py OUTDIR``.
+
+Starts its own server on a free port over a throw-away data folder and drives an installed Chromium through the states
+of the page: empty, running, finished, a batch, mistakes at the fields, a dropped picture; light, dark and narrow.
+``--engine diffusion`` uses the bundled model, ``--engine fake`` needs none; ``--only NAME`` takes a part of them.
+"""
+
+import argparse
+import shutil
+import socket
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+from playwright.sync_api import Page, sync_playwright
+
+from webui.engine.checkpoints import Catalog
+from webui.engine.fake import FakeEngine
+from webui.serve import application
+from webui.settings import Settings
+from webui.studio import Studio
+
+PROMPT = "a lake with mountains at sunset"
+LOOKS: dict[str, dict[str, Any]] = {
+    "light": {"viewport": {"width": 1440, "height": 900}, "color_scheme": "light"},
+    "dark": {"viewport": {"width": 1440, "height": 900}, "color_scheme": "dark"},
+    "narrow": {
+        "viewport": {"width": 390, "height": 844},
+        "color_scheme": "light",
+        "has_touch": True,
+        "device_scale_factor": 2,
+    },
+}
+
+
+@contextmanager
+def served(data: Path, engine: str, delay: float) -> Iterator[str]:
+    """Serve the program over a data folder; give its address."""
+    settings = Settings(data_dir=data)
+    studio = (
+        Studio(settings, FakeEngine(delay), Catalog(settings.models)) if engine == "fake" else Studio.open(settings)
+    )
+    studio.start()
+    listener = socket.create_server(("127.0.0.1", 0))
+    server = uvicorn.Server(uvicorn.Config(application(studio), log_level="warning", timeout_graceful_shutdown=1))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        thread.join(10)
+        studio.close()
+
+
+def empty(page: Page) -> None:
+    """The page as a person first sees it."""
+    page.locator(".stage.empty").wait_for()
+
+
+def running(page: Page) -> None:
+    """A picture being made, with its preview."""
+    page.locator("#prompt textarea").fill(PROMPT)
+    page.locator("#go").click()
+    page.locator(".stage.live").wait_for()
+    page.wait_for_function("Number(document.querySelector('[data-percent]')?.dataset.percent) > 30")
+
+
+def finished(page: Page) -> None:
+    """A finished picture, its seed put back into the field."""
+    page.locator(".stage.done").wait_for(timeout=120_000)
+    page.wait_for_function("document.querySelector('.stage.done img').complete")
+    page.get_by_role("button", name="Reuse the seed of the picture on screen").click()
+    page.get_by_text("is in the field").wait_for()
+
+
+def batch(page: Page) -> None:
+    """A batch, its first pictures done."""
+    page.locator("#seed input, #seed textarea").fill("18446744073709551612")
+    page.locator("#count input[type=number]").fill("4")
+    page.locator("#go").click()
+    page.wait_for_function("document.querySelectorAll('#strip .tile:not(.live)').length >= 2", timeout=120_000)
+
+
+def mistakes(page: Page) -> None:
+    """Sentences at the fields that are not right."""
+    page.wait_for_function("document.querySelector('#stop').disabled", timeout=240_000)
+    page.locator("#seed input, #seed textarea").fill("1e3")
+    page.locator("#width input[type=number]").fill("130")
+    page.locator("#go").click()
+    page.locator("#seed").get_by_text("must be").wait_for()
+    page.evaluate("scrollTo(0, 0)")
+
+
+def dropped(page: Page) -> None:
+    """The recipe of a dropped picture, offered for loading."""
+    address = page.locator(".stage.done a").get_attribute("href")
+    picture = page.request.get(f"{page.url}/{address}".replace("//pictures", "/pictures")).body()
+    file = {"name": "a-picture-from-a-friend.png", "mimeType": "image/png", "buffer": picture}
+    page.locator("#drop input[type=file]").set_input_files([file])  # type: ignore[list-item]
+    page.locator(".found").wait_for()
+    page.evaluate("scrollTo(0, 0)")
+
+
+STATES: dict[str, Callable[[Page], None]] = {
+    "empty": empty,
+    "running": running,
+    "finished": finished,
+    "batch": batch,
+    "mistakes": mistakes,
+    "dropped": dropped,
+}
+
+
+def main() -> int:
+    """Make the pictures; return the exit status."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("outdir", type=Path)
+    parser.add_argument("--engine", choices=("diffusion", "fake"), default="diffusion")
+    parser.add_argument("--delay", type=float, default=0.08, help="seconds a step of the fake engine (default: 0.08)")
+    parser.add_argument("--only", choices=LOOKS, help="one look")
+    parser.add_argument("--full", action="store_true", help="the whole page, not only what fits the window")
+    options = parser.parse_args()
+    browser_path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if browser_path is None:
+        print("screenshots: no Chromium is installed", file=sys.stderr)
+        return 1
+    options.outdir.mkdir(parents=True, exist_ok=True)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=browser_path, args=["--no-sandbox"])
+        for name, look in LOOKS.items():
+            if options.only not in (None, name):
+                continue
+            with (
+                tempfile.TemporaryDirectory() as folder,
+                served(Path(folder), options.engine, options.delay) as address,
+            ):
+                page = browser.new_context(**look).new_page()
+                page.goto(address)
+                for state, go in STATES.items():
+                    go(page)
+                    target = options.outdir / f"{name}-{state}.png"
+                    page.screenshot(path=target, full_page=options.full, animations="disabled")
+                    print(target)
+                page.context.close()
+        browser.close()
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

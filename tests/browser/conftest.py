@@ -1,0 +1,138 @@
+"""A real server and a real browser: each test has its own data folder, its own server and an empty storage.
+
+All servers have one address, one after the other, so that the browser reads the page's scripts once. At the end of each
+test nothing may have gone to the console as an error, and nothing may have been asked of another address. Tests wait on
+conditions, never on time.
+"""
+
+import os
+import shutil
+import socket
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import uvicorn
+from playwright.sync_api import Browser, Page, Playwright, sync_playwright
+
+from webui.engine.checkpoints import Catalog
+from webui.engine.fake import FakeEngine
+from webui.serve import application
+from webui.settings import Settings
+from webui.studio import Studio
+
+DESKTOP = {"width": 1440, "height": 900}
+
+
+@dataclass
+class Site:
+    """A running server: its address and the studio behind it."""
+
+    address: str
+    studio: Studio
+    engine: FakeEngine
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Start Chromium once; without one the tests are skipped, or fail where a browser is required."""
+    path = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if path is None:
+        reason = "no Chromium is installed (Debian: apt-get install chromium)"
+        if os.environ.get("RESEED_REQUIRE_BROWSER") == "1":
+            pytest.fail(reason)
+        pytest.skip(reason)
+    playwright: Playwright
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="session")
+def port() -> int:
+    """Choose a free port for all servers."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
+
+
+@pytest.fixture(scope="session")
+def profiles(browser: Browser) -> Iterator[dict[str, Any]]:
+    """Keep a browser profile for each look, with what it has in its cache."""
+    kept: dict[str, Any] = {}
+    yield kept
+    for context in kept.values():
+        context.close()
+
+
+@pytest.fixture
+def site(tmp_path: Path, port: int) -> Iterator[Site]:
+    """Serve the program over an empty data folder, with an engine that makes a picture in half a second."""
+    engine = FakeEngine(delay=0.02)
+    studio = Studio(Settings(data_dir=tmp_path), engine, Catalog(tmp_path / "models"))
+    studio.start()
+    listener = socket.create_server(("127.0.0.1", port))
+    config = uvicorn.Config(application(studio), log_level="warning", timeout_graceful_shutdown=1)
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
+    thread.start()
+    yield Site(f"http://127.0.0.1:{port}", studio, engine)
+    server.should_exit = True
+    thread.join(10)
+    studio.close()
+
+
+@pytest.fixture
+def open_page(browser: Browser, profiles: dict[str, Any], site: Site) -> Iterator[Any]:
+    """Give a function that opens the page and watches what it does."""
+    pages: list[Page] = []
+    wrong: list[str] = []
+
+    def go(**look: Any) -> Page:
+        key = repr(look)
+        if key not in profiles:
+            profiles[key] = browser.new_context(**{"viewport": DESKTOP, **look})
+            profiles[key].set_default_timeout(15_000)
+        page: Page = profiles[key].new_page()
+        pages.append(page)
+        page.on("console", lambda message: _is_error(message) and wrong.append(f"console: {message.text}"))
+        page.on("pageerror", lambda error: wrong.append(f"script: {error}"))
+        page.on("request", lambda asked: _is_outside(asked.url, site) and wrong.append(f"asked: {asked.url}"))
+        page.goto(site.address)
+        ready(page)
+        return page
+
+    yield go
+    for page in pages:
+        page.evaluate("localStorage.clear()")
+        page.close()
+    assert not wrong, wrong
+
+
+@pytest.fixture
+def page(open_page: Any) -> Page:
+    """Open the page on a desktop."""
+    opened: Page = open_page()
+    return opened
+
+
+def ready(page: Page) -> None:
+    """Wait until the page has drawn the history: the last thing that a load does."""
+    page.locator("#history .hint, #history .tiles").first.wait_for(state="attached")
+
+
+def _is_error(message: Any) -> bool:
+    """Say whether a message is an error of ours.
+
+    A reload closes the stream that gradio listens to, and gradio writes that to the console; and a browser writes
+    every answer of 422, which is how a wrong field is answered.
+    """
+    expected = ("AbortError", "Connection errored out", "status of 422")
+    return message.type == "error" and not any(words in message.text for words in expected)
+
+
+def _is_outside(url: str, site: Site) -> bool:
+    return not url.startswith((site.address, "data:", "blob:"))

@@ -1,0 +1,39 @@
+"""What a person does on the page, in the words of the tests."""
+
+from playwright.sync_api import Locator, Page, expect
+
+
+def seed_field(page: Page) -> Locator:
+    return page.locator("#seed input, #seed textarea")
+
+
+def prompt_field(page: Page) -> Locator:
+    return page.locator("#prompt textarea")
+
+
+def generate(page: Page, prompt: str | None = None, seed: str | None = None) -> None:
+    if prompt is not None:
+        prompt_field(page).fill(prompt)
+    if seed is not None:
+        seed_field(page).fill(seed)
+    page.locator("#go").click()
+
+
+def finished(page: Page, count: int) -> None:
+    """Wait until so many pictures are in the history and none is being made."""
+    expect(page.locator("#history .tile")).to_have_count(count)
+    expect(page.locator("#stop")).to_be_disabled()
+    expect(page.locator(".stage.done")).to_be_visible()
+
+
+def recycle(page: Page) -> None:
+    page.get_by_role("button", name="Reuse the seed of the picture on screen").click()
+
+
+def shown_seed(page: Page) -> str:
+    return page.locator("#stage .stage").get_attribute("data-seed") or ""
+
+
+def reload(page: Page) -> None:
+    page.reload()
+    page.locator("#history .hint, #history .tiles").first.wait_for(state="attached")

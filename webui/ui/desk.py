@@ -1,0 +1,61 @@
+"""The desk: what each open tab is looking at. One object for the page, told of every tab that closes.
+
+A tab either follows its jobs or has picked a picture to look at; and of several watchers of one tab only the newest
+may draw, so that a second click on Generate never makes two of them fight over the stage.
+"""
+
+import asyncio
+import itertools
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Final
+
+PAGE_OF_HISTORY: Final = 40
+"""How many pictures the history shows at first, and how many more each time."""
+PATIENCE: Final = 3.0
+"""Seconds to wait for the watcher before; one that was lost with its connection may never leave."""
+
+
+@dataclass
+class Tab:
+    """What one tab is looking at; ``picked`` is a record's id, or empty while the tab follows its jobs."""
+
+    picked: str = ""
+    depth: int = PAGE_OF_HISTORY
+    watcher: int = 0
+    left: asyncio.Event | None = None
+
+
+@dataclass
+class Desk:
+    """The tabs by session."""
+
+    tabs: dict[str, Tab] = field(default_factory=dict)
+    _numbers: "itertools.count[int]" = field(default_factory=lambda: itertools.count(1))
+
+    def tab(self, session: str | None) -> Tab:
+        """Return a session's tab, a new one when it is not known."""
+        return self.tabs.setdefault(session or "", Tab())
+
+    async def watch(self, session: str | None) -> tuple[int, asyncio.Event]:
+        """Make the caller the watcher of a session; return its number, and what it must set when it leaves.
+
+        Waits until the watcher before has drawn its last: what that one sends may not arrive after what this one does.
+        """
+        tab = self.tab(session)
+        before, left = tab.left, asyncio.Event()
+        number = tab.watcher = next(self._numbers)
+        tab.left = left
+        if before is not None:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(before.wait(), PATIENCE)
+        return number, left
+
+    def watching(self, session: str | None, number: int) -> bool:
+        """Say whether the watcher of that number is still the newest, and its tab still open."""
+        tab = self.tabs.get(session or "")
+        return tab is not None and tab.watcher == number
+
+    def leave(self, session: str | None) -> None:
+        """Forget a tab that was closed."""
+        self.tabs.pop(session or "", None)

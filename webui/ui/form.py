@@ -1,0 +1,164 @@
+"""The form: one component for each parameter of a recipe, made from its declaration, and the way back to values.
+
+The promise: a parameter that is declared on ``Recipe`` appears here by itself, with its label, its help and its
+bounds. The seed is text, never a number: a number in a browser loses digits above 2^53.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, Final
+
+import gradio as gr
+
+from webui.errors import BadValue, PictureError
+from webui.recipe import PARAMS, Choice, Number, Param, Text, Whole
+from webui.studio import COUNT
+
+HIDDEN: Final = ("seed", "model_hash")
+"""Not drawn from their declaration: the seed field takes more than one seed, the hash follows from the model."""
+NAMES: Final = tuple(name for name in PARAMS if name not in HIDDEN)
+MAIN: Final = ("prompt", "negative_prompt", "sampler", "schedule", "steps", "cfg_scale", "width", "height", "model")
+"""The parameters that the page puts in a place of their own; all others are listed under *More*."""
+MORE: Final = tuple(name for name in NAMES if name not in MAIN)
+EXTRA: Final = ("seed", "count", "numbering")
+NUMBERING_LABELS: Final = (("+1 each", "increment"), ("same", "same"), ("random", "random"))
+
+
+@dataclass(frozen=True)
+class Form:
+    """The components of the form by name: the recipe's parameters, then the seed field, count and numbering."""
+
+    parts: Mapping[str, Any]
+
+    @property
+    def names(self) -> list[str]:
+        """The names in the order in which handlers get the values."""
+        return [*NAMES, *EXTRA]
+
+    def inputs(self) -> list[Any]:
+        """Return the components in the order of ``names``."""
+        return [self.parts[name] for name in self.names]
+
+    def __getitem__(self, name: str) -> Any:
+        return self.parts[name]
+
+
+def component(name: str, value: Any, models: Sequence[str] = ()) -> Any:
+    """Make the component of a parameter from its declaration."""
+    param = PARAMS[name]
+    shared = {"label": param.label, "value": value, "elem_id": name, "interactive": True}
+    if name == "model":
+        return gr.Dropdown([*models], **shared, filterable=True)
+    if isinstance(param, Text):
+        return gr.Textbox(**shared, lines=param.lines, max_lines=max(8, param.lines), placeholder=param.help)
+    if isinstance(param, Whole | Number):
+        return gr.Slider(param.minimum, param.maximum, step=param.step, **shared, buttons=[])
+    if isinstance(param, Choice):
+        return gr.Dropdown([*param.choices], **shared, filterable=len(param.choices) > 8)
+    raise TypeError(f"{name}: the form has no component for {type(param).__name__}")
+
+
+def seed_field() -> Any:
+    """Make the seed field: text, so that every digit arrives."""
+    return gr.Textbox(
+        "",
+        label=PARAMS["seed"].label,
+        placeholder="−1 = random",
+        elem_id="seed",
+        lines=1,
+        max_lines=1,
+        interactive=True,
+    )
+
+
+def batch_fields() -> tuple[Any, Any]:
+    """Make the batch count and the choice of how its seeds are numbered."""
+    count = gr.Slider(
+        COUNT.minimum,
+        COUNT.maximum,
+        value=COUNT.default,
+        step=1,
+        label=COUNT.label,
+        elem_id="count",
+        buttons=[],
+        min_width=150,
+    )
+    numbering = gr.Radio(
+        list(NUMBERING_LABELS),
+        value="increment",
+        label="Seeds of the batch",
+        elem_id="numbering",
+        min_width=280,
+        interactive=True,
+    )
+    return count, numbering
+
+
+def read(arguments: Sequence[Any]) -> tuple[dict[str, Any], str, int, str]:
+    """Read a handler's arguments: the recipe's values, the seed text, the count and the numbering."""
+    values = dict(zip(NAMES, arguments, strict=False))
+    seed, count, numbering = arguments[len(NAMES) : len(NAMES) + len(EXTRA)]
+    return values, str(seed or ""), _whole(count), str(numbering)
+
+
+def _whole(value: Any) -> Any:
+    """A slider in a browser has no integers: 4.0 is meant as 4."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def updates(values: Mapping[str, Any], models: Sequence[str]) -> tuple[list[Any], list[str]]:
+    """Turn a recipe's values into updates of the form's components, in the order of ``Form.names``.
+
+    Values that the form cannot hold are left as they are on the page; each gets a sentence in the second list.
+    """
+    sentences: list[str] = []
+    result: list[Any] = []
+    for name in [*NAMES, *EXTRA]:
+        if name == "seed":
+            result.append(str(values["seed"]) if "seed" in values else gr.skip())
+        elif name == "count":
+            result.append(1 if "seed" in values and len(values) > 1 else gr.skip())
+        elif name not in values:
+            result.append(gr.skip())
+        elif name == "model" and values[name] not in models:
+            sentences.append(
+                f"The model {values[name]!r} is not here: the form keeps its own, and the picture will differ."
+            )
+            result.append(gr.skip())
+        else:
+            result.append(_accepted(name, values[name], sentences))
+    return result, sentences
+
+
+def _accepted(name: str, value: Any, sentences: list[str]) -> Any:
+    try:
+        return PARAMS[name].check(value)
+    except BadValue as problem:
+        sentences.append(f"{problem} The form keeps its own.")
+        return gr.skip()
+
+
+def known(found: Any) -> tuple[dict[str, Any], list[str]]:
+    """Return what a picture's text says in the recipe's names, and a sentence for each value that was not allowed."""
+    if found.recipe is not None:
+        return dict(found.recipe.values()), []
+    if found.reading is None or not found.reading.values:
+        raise PictureError("The picture carries no recipe: it was made or saved by a program that writes none.")
+    return dict(found.reading.values), [str(problem) for problem in found.reading.problems]
+
+
+def part(values: Mapping[str, Any], what: str) -> dict[str, Any]:
+    """Choose what to load of a recipe: ``all``, the ``seed`` or the ``prompt`` with its negative."""
+    names = {"seed": ("seed",), "prompt": ("prompt", "negative_prompt")}.get(what)
+    return {name: value for name, value in values.items() if names is None or name in names}
+
+
+def shown(values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield label and text of each value, as the details panel lists them."""
+    for name, value in values.items():
+        param: Param = PARAMS[name]
+        text = str(value)
+        with suppress(TypeError, ValueError):
+            text = param.format(value)
+        yield param.label, text
