@@ -73,7 +73,7 @@ BAD = [
     (["make", "x", "--count", "0"], "Batch count must be"),
     (["make", "x", "--preset", "nope"], "Preset must be"),
     (["make", "x", "--model", "nope"], "nope"),
-    (["make", "x", "--nonsense"], "unrecognized"),
+    (["make", "x", "--nonsense"], "Unrecognized"),
     (["make"], "PROMPT"),
     (["info", "/no/such/file.png"], "file.png"),
     (["--port", "99999"], "--port must be"),

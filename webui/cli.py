@@ -23,7 +23,10 @@ FAILED: Final = 1
 
 
 class Parser(argparse.ArgumentParser):
-    """Says what is wrong in one sentence on standard error, with exit status 2."""
+    """Says what is wrong in one sentence on standard error, with exit status 2. Options are not abbreviated."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options, allow_abbrev=False)
 
     def error(self, message: str) -> NoReturn:
         """Print the sentence and leave."""

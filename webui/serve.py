@@ -41,6 +41,7 @@ def serve(settings: Settings) -> int:
         config = uvicorn.Config(application(studio), log_level="warning", timeout_graceful_shutdown=3)
         server = uvicorn.Server(config)
         threading.Thread(target=_begin, args=(studio,), name="begin", daemon=True).start()
+        listener.listen(128)  # whoever comes from now on is answered, a moment later perhaps
         shown = "127.0.0.1" if settings.host == "0.0.0.0" else settings.host
         print(f"Reseed is at http://{shown}:{listener.getsockname()[1]}  (stop with Ctrl+C)", flush=True)
         if settings.host == "0.0.0.0":
