@@ -54,8 +54,9 @@ def test_what_is_missing_takes_the_models_defaults(studio: Studio) -> None:
 
 def test_everything_wrong_is_named_at_once_and_nothing_is_queued(studio: Studio) -> None:
     with pytest.raises(BadRecipe) as caught:
-        studio.submit({"steps": 0, "width": 513}, "1e3", 1)
-    assert [error.field for error in caught.value.errors] == ["seed", "steps", "width"]
+        studio.submit({"steps": 0, "width": 513}, "1e3", 0, "sideways")
+    fields = [error.field for error in caught.value.errors]
+    assert fields == ["seed", "count", "numbering", "steps", "width"]
     assert studio.jobs.active() == []
 
 

@@ -1,4 +1,4 @@
-"""The fingerprint: what made a picture, beside its recipe. Written into every picture, compared when one is recalled."""
+"""The fingerprint: what made a picture beside its recipe; written into every picture, compared when one is recalled."""
 
 from dataclasses import asdict, dataclass
 from typing import Any

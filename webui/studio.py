@@ -4,14 +4,15 @@
 come to be. Behind it there are only complete recipes.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
 from webui import grid, presets, seeds
 from webui.engine import Engine
 from webui.engine.checkpoints import Catalog, Checkpoint
-from webui.errors import BadRecipe, BadValue, ReseedError, StorageError
+from webui.errors import BadRecipe, BadValue, CheckpointError, StorageError
 from webui.gallery import Gallery
 from webui.jobs import Jobs, Progress
 from webui.presets import Preset
@@ -96,24 +97,30 @@ class Studio:
         field: one seed, −1 or empty, or a list with ranges, which stands for the whole batch.
         """
         problems: list[BadValue] = []
-        numbers: Sequence[int] = [0]
-        try:
-            numbers = _numbers(seed_text, COUNT.check(count), numbering)
-        except BadValue as problem:
-            problems.append(problem)
-        try:
-            known = self.defaults(str(values.get("model") or self.model))
-        except ReseedError as problem:
-            raise BadRecipe(
-                [BadValue("model", "Model", values.get("model"), "a model that is here", str(problem))]
-            ) from None
-        try:
-            recipe = Recipe.of(**{**known, **values, "seed": numbers[0]})
-        except BadRecipe as error:
-            raise BadRecipe([*problems, *error.errors]) from None
+        named: list[int] = [0]
+        pictures, rule, known = 1, seeds.NUMBERINGS[0], dict(values)
+        with _noting(problems):
+            named = seeds.expand(seed_text)
+        with _noting(problems):
+            pictures = COUNT.check(count)
+        with _noting(problems):
+            rule = _numbering(numbering)
+        with _noting(problems):
+            known = {**self._known(values), **values}
+        with _noting(problems):
+            recipe = Recipe.of(**{**known, "seed": named[0]})
+            numbers = named if len(named) > 1 else seeds.batch(named[0], pictures, rule)
         if problems:
             raise BadRecipe(problems)
         return grid.batch(recipe, numbers)
+
+    def _known(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the defaults of the model that is asked for; a model that is not here is a bad value."""
+        model = values.get("model", self.model)
+        try:
+            return self.defaults(str(model))
+        except CheckpointError as error:
+            raise BadValue("model", "Model", model, "a model that is here", str(error)) from None
 
     def submit(
         self,
@@ -131,14 +138,22 @@ class Studio:
         return self.engine.count_tokens(text, model)
 
 
-def _numbers(seed_text: str, count: int, numbering: str) -> Sequence[int]:
-    named = seeds.expand(seed_text)
-    if len(named) > 1:
-        return named
-    rule = next((one for one in seeds.NUMBERINGS if one == numbering), None)
-    if rule is None:
-        raise BadValue("numbering", "Seeds of a batch", numbering, f"one of {', '.join(seeds.NUMBERINGS)}")
-    return seeds.batch(named[0], count, rule)
+@contextmanager
+def _noting(problems: list[BadValue]) -> Iterator[None]:
+    """Note what is not allowed instead of stopping at it, so that everything can be named at once."""
+    try:
+        yield
+    except BadRecipe as error:
+        problems += error.errors
+    except BadValue as error:
+        problems.append(error)
+
+
+def _numbering(name: str) -> seeds.Numbering:
+    for known in seeds.NUMBERINGS:
+        if known == name:
+            return known
+    raise BadValue("numbering", "Seeds of the batch", name, f"one of {', '.join(seeds.NUMBERINGS)}")
 
 
 def _make_folder(folder: Path) -> None:
