@@ -9,6 +9,7 @@ from typing import Any
 import gradio as gr
 import pytest
 
+from tests.ui.loop import run
 from webui.jobs import Progress
 from webui.studio import Studio
 from webui.ui import form
@@ -56,7 +57,7 @@ def drain(drawn: AsyncIterator[list[Any]]) -> list[dict[str, Any]]:
     async def collect() -> list[dict[str, Any]]:
         return [dict(zip(VIEW, each, strict=True)) async for each in drawn]
 
-    return asyncio.run(asyncio.wait_for(collect(), 20))
+    return run(asyncio.wait_for(collect(), 20))
 
 
 def last(drawn: list[dict[str, Any]]) -> dict[str, Any]:
@@ -152,7 +153,7 @@ def test_a_newer_watcher_takes_over(handlers: Handlers) -> None:
         assert ended_first
         return await older, await newer
 
-    older, newer = asyncio.run(both())
+    older, newer = run(both())
     assert newer > 0
     assert older > 0
 
@@ -173,7 +174,7 @@ def test_a_watcher_waits_for_the_last_drawing_of_the_one_before(handlers: Handle
         await task
         return said
 
-    assert asyncio.run(order()) == ["older has left", "newer draws"]
+    assert run(order()) == ["older has left", "newer draws"]
 
 
 def test_a_picked_picture_stays_while_others_are_made(handlers: Handlers) -> None:
@@ -249,7 +250,7 @@ def test_more_history_is_shown_page_by_page(handlers: Handlers, monkeypatch: pyt
 
 def test_a_closed_tab_is_forgotten() -> None:
     desk = Desk()
-    number, _ = asyncio.run(desk.watch("tab"))
+    number, _ = run(desk.watch("tab"))
     assert desk.watching("tab", number)
     desk.leave("tab")
     assert not desk.watching("tab", number)
