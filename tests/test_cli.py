@@ -60,6 +60,15 @@ def test_info(made: tuple[Path, list[dict[str, object]]], capsys: pytest.Capture
     assert data["recipe"] == made[1][0]["recipe"]
 
 
+def test_info_finds_a_picture_by_its_name_below_outputs(
+    made: tuple[Path, list[dict[str, object]]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, lines = made
+    path = Path(str(lines[0]["path"]))
+    assert main(["info", str(path.relative_to(folder / "outputs")), "--data-dir", str(folder), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["path"] == str(path)
+
+
 BAD = [
     (["make", "x", "--seed", "abc"], "Seed must be"),
     (["make", "x", "--seed", "1.5"], "Seed must be"),

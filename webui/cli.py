@@ -137,7 +137,9 @@ def _metavar(param: Param) -> str:
 
 def _add_info(parser: argparse.ArgumentParser) -> None:
     _add_data_dir(parser)
-    parser.add_argument("file", type=Path, metavar="FILE", help="a picture: PNG, JPEG or WebP")
+    parser.add_argument(
+        "file", type=Path, metavar="FILE", help="a picture: PNG, JPEG or WebP; also by its name below outputs"
+    )
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.set_defaults(command=_info)
 
@@ -222,14 +224,23 @@ def _print_record(record: Any, as_json: bool) -> None:
         print(f"{record.path}  seed {record.recipe.seed}", flush=True)
 
 
+def _picture(arguments: argparse.Namespace) -> Path:
+    """Find the file: as it is named, else below the outputs of the data folder."""
+    named: Path = arguments.file.expanduser()
+    data_dir = (arguments.data_dir or default_data_dir()).expanduser().resolve()
+    kept = Settings(data_dir=data_dir).outputs / named
+    return kept if not named.exists() and kept.is_file() else named
+
+
 def _info(arguments: argparse.Namespace) -> int:
     from webui import png
 
-    found = png.read(arguments.file)
+    path = _picture(arguments)
+    found = png.read(path)
     if not arguments.json:
         print(found.infotext)
         return 0
-    data: dict[str, Any] = {"path": str(arguments.file.resolve()), "source": found.source}
+    data: dict[str, Any] = {"path": str(path.resolve()), "source": found.source}
     if found.recipe is not None:
         data |= {"seed": str(found.recipe.seed), "recipe": found.recipe.to_dict()}
     if found.fingerprint is not None:
