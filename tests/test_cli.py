@@ -1,6 +1,7 @@
 """The command line: JSON lines, absolute paths, one sentence and status 2 for bad input."""
 
 import json
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 
 from webui import __version__, png
 from webui.cli import main
+from webui.journal import Journal
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -110,6 +112,21 @@ def test_bad_input_is_one_sentence_and_status_2(
     assert len(error.strip().splitlines()) == 1
     assert "Traceback" not in error
     assert not list(tmp_path.glob("outputs/*/*.png"))
+
+
+def test_a_second_server_in_one_data_folder_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    first = Journal(tmp_path / "jobs.db")
+    first.claim()
+    assert main(["--port", "0", "--data-dir", str(tmp_path)]) == 1
+    assert "Another Reseed is at work" in capsys.readouterr().err
+    first.close()
+
+
+def test_a_port_that_is_taken_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        assert main(["--port", port, "--data-dir", str(tmp_path)]) == 1
+    assert f"Port {port} cannot be used" in capsys.readouterr().err
 
 
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:

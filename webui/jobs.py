@@ -92,6 +92,10 @@ class Jobs:
         self._closing = False
         self._worker: threading.Thread | None = None
 
+    def claim(self) -> None:
+        """Make sure that no other process works on this queue; raise JobError when one does."""
+        self._journal.claim()
+
     def start(self) -> None:
         """Take up what an earlier run left, then start the worker.
 

@@ -232,7 +232,10 @@ class Journal:
         """Make this process the one that works on the journal; raise JobError when another one does.
 
         The claim is a lock on a file beside the journal: the system lifts it when the process dies, however it dies.
+        To claim again what is claimed does nothing.
         """
+        if self._claim is not None:
+            return
         lock = sqlite3.connect(self.path.with_suffix(".lock"), timeout=2, check_same_thread=False, isolation_level=None)
         try:
             lock.execute("BEGIN EXCLUSIVE")

@@ -31,13 +31,15 @@ def application(studio: Studio) -> FastAPI:
 def serve(settings: Settings) -> int:
     """Serve until interrupted; return the exit status.
 
-    Raises StorageError when the port is taken: another program must not be reached by mistake.
+    Raises StorageError when the port is taken (another program must not be reached by mistake) and JobError when
+    another server works in the data folder.
     """
     import uvicorn
 
     listener = _listen(settings.host, settings.port)
     studio = Studio.open(settings)
     try:
+        studio.jobs.claim()
         config = uvicorn.Config(application(studio), log_level="warning", timeout_graceful_shutdown=3)
         server = uvicorn.Server(config)
         threading.Thread(target=_begin, args=(studio,), name="begin", daemon=True).start()
