@@ -1,11 +1,10 @@
 """Infotext: what A1111 and its relatives write is read; nothing raises; nothing is guessed."""
 
-import time
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.growth import growth
 from tests.strategies import RECIPES
 from webui import infotext
 from webui.infotext import Reading, parse
@@ -85,15 +84,7 @@ def test_reading_is_total_near_the_grammar(text: str) -> None:
     "unit", ["a", "a: b, ", "a" * 60 + " ", 'Steps: "', "Steps: 1, ", ",", 'k: "\\"', " ", "a ", "a b: ", "a-/ ", ":"]
 )
 def test_a_hundred_thousand_characters_take_linear_time(unit: str) -> None:
-    def seconds(length: int) -> float:
-        text = (unit * length)[:length]
-        begin = time.process_time()
-        parse(text)
-        return time.process_time() - begin
-
-    small = min(seconds(20_000) for _ in range(3))
-    large = min(seconds(100_000) for _ in range(2))
-    assert large < 25 * max(small, 0.002)
+    assert growth(parse, unit) < 25
 
 
 @given(st.dictionaries(st.sampled_from(["Version", "Lora hashes", "Note"]), st.text(

@@ -1,12 +1,12 @@
 """Prompt grammar: A1111's emphasis by its measured examples; total, linear, finite."""
 
 import math
-import time
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.growth import growth
 from webui.prompt import SQUARE, WEIGHT_LIMIT, parse, plain
 
 
@@ -88,15 +88,7 @@ def test_text_without_grammar_stays_itself(text: str) -> None:
     "unit", ["(", "(a:1.2)", "a:", "B", ":  ", ": 1", "\\", "BREAK ", "(BREAK", "()", "[", "(a", ":1", "(a:1.2"]
 )
 def test_a_hundred_thousand_characters_take_linear_time(unit: str) -> None:
-    def seconds(length: int) -> float:
-        text = (unit * length)[:length]
-        begin = time.process_time()
-        parse(text)
-        return time.process_time() - begin
-
-    small = min(seconds(20_000) for _ in range(3))
-    large = min(seconds(100_000) for _ in range(2))
-    assert large < 25 * max(small, 0.002)  # linear is 5 times, quadratic would be 25
+    assert growth(parse, unit) < 25
 
 
 def test_nesting_beyond_reason_stays_finite() -> None:

@@ -4,7 +4,6 @@ The promise: the page answers before torch is imported; the queue is recovered a
 meanwhile. Nothing here is imported by another module but the command line.
 """
 
-import logging
 import os
 import socket
 import sys
@@ -15,8 +14,6 @@ from fastapi import FastAPI
 from webui.errors import StorageError
 from webui.settings import Settings
 from webui.studio import Studio
-
-log = logging.getLogger(__name__)
 
 
 def application(studio: Studio) -> FastAPI:
@@ -67,9 +64,6 @@ def _listen(host: str, port: int) -> socket.socket:
 
 
 def _begin(studio: Studio) -> None:
-    try:
-        studio.start()
-    except Exception:
-        log.exception("The queue could not be started.")
-        raise
+    """Take up the queue and load the model; whatever fails here is printed with its traceback by the thread."""
+    studio.start()
     studio.jobs.warm(studio.model)
