@@ -195,3 +195,12 @@ def test_the_theme_can_be_switched_and_stays(page: Page) -> None:
     page.locator("#theme").click()
     reload(page)
     page.wait_for_function("document.body.classList.contains('dark')")
+
+
+def test_words_that_the_model_knows_are_added_to_the_prompt(page: Page) -> None:
+    prompt_field(page).fill("a lake")
+    page.get_by_text("Words this model knows").click()
+    page.get_by_role("button", name="Add at night to the prompt").click()
+    expect(prompt_field(page)).to_have_value("a lake, at night")
+    page.get_by_role("button", name="Add neon to the prompt").click()
+    expect(prompt_field(page)).to_have_value("a lake, at night, neon")

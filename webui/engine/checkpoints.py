@@ -5,7 +5,7 @@ or is not the one a recipe names is an error, and no other model takes its place
 
 A model is one of: the folder that comes with the program (``reseed``), a diffusers folder (it holds
 ``model_index.json``) or a single ``.safetensors`` file below the models folder, or a hub id (``owner/name``).
-A folder may hold ``reseed.json``: ``{"about": …, "defaults": {…}, "examples": […]}``.
+A folder may hold ``reseed.json``: ``{"about": …, "defaults": {…}, "examples": […], "vocabulary": {group: [words]}}``.
 """
 
 import hashlib
@@ -49,6 +49,8 @@ _SUGGESTED: dict[str, dict[str, Any]] = {
 class Checkpoint:
     """A model that can be used. ``path`` is None while a hub id is not downloaded.
 
+    ``examples`` are prompts that it draws well; ``vocabulary``, for a small model, the words that it knows, by group.
+
     ``width`` and ``height`` are what it was trained on, in pixels; ``defaults`` are suggested values of a recipe.
     """
 
@@ -61,6 +63,7 @@ class Checkpoint:
     defaults: dict[str, Any] = field(default_factory=dict, hash=False)
     about: str = ""
     examples: tuple[str, ...] = ()
+    vocabulary: dict[str, tuple[str, ...]] = field(default_factory=dict, hash=False)
 
 
 class Catalog:
@@ -226,6 +229,7 @@ def describe_folder(name: str, folder: Path, kind: Kind = "folder") -> Checkpoin
         {**_SUGGESTED.get(family, {}), **(defaults if isinstance(defaults, dict) else {})},
         str(extra.get("about", "")),
         tuple(str(example) for example in extra.get("examples", ())),
+        {str(group): tuple(map(str, words)) for group, words in extra.get("vocabulary", {}).items()},
     )
 
 

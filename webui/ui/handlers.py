@@ -313,6 +313,10 @@ class Handlers:
         """Put an example prompt into the form."""
         return _text(event, "text")
 
+    def word(self, event: gr.EventData, prompt: str) -> str:
+        """Add a word that the model knows to the end of the prompt."""
+        return ", ".join(part for part in (prompt.strip(" ,\n"), _text(event, "text")) if part)
+
     # ---- small things ----------------------------------------------------------------------------------------------
 
     def count_tokens(self, text: str, model: str) -> str:
@@ -331,6 +335,13 @@ class Handlers:
         if (width, height) != (old["width"], old["height"]):
             return gr.skip(), gr.skip(), model
         return new["width"], new["height"], model
+
+    def vocabulary(self, model: str) -> str:
+        """Draw the words that a model knows."""
+        try:
+            return views.vocabulary(self.studio.about(model).vocabulary)
+        except ReseedError:
+            return ""
 
     def leave(self, request: gr.Request) -> None:
         """Forget a closed tab; its jobs go on."""

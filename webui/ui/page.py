@@ -146,7 +146,7 @@ def _ui(handlers: Handlers, demo: Any) -> None:
     _html("top", _file("header.html"), script="window.reseed.header(element);")
     with gr.Row(elem_id="board"):
         with gr.Column(elem_id="compose"):
-            fields = _compose(studio, parts)
+            fields = _compose(handlers, parts)
         with gr.Column(elem_id="side"):
             _result(handlers, parts)
         with gr.Column(elem_id="settings"):
@@ -161,13 +161,14 @@ def _ui(handlers: Handlers, demo: Any) -> None:
     _connect_form(handlers, page, parts, demo)
 
 
-def _compose(studio: Studio, parts: dict[str, Any]) -> dict[str, Any]:
+def _compose(handlers: Handlers, parts: dict[str, Any]) -> dict[str, Any]:
     """Lay out what is written for each picture: prompts, seed, and the buttons that make it."""
-    first = _first_values(studio)
+    first = _first_values(handlers.studio)
     parts["found"] = _html("found", "", "take")
     parts["tokens"] = _html("tokens")
     fields = {"prompt": form.component("prompt", first["prompt"])}
     fields["negative_prompt"] = form.component("negative_prompt", first["negative_prompt"])
+    parts["words"] = _html("words", handlers.vocabulary(handlers.studio.model), "word")
     with gr.Row(elem_id="seedrow"):
         fields["seed"] = form.seed_field()
         parts["tools"] = _html("seedtools", _tools(*SEED_TOOLS), "dice", "recycle", "plus")
@@ -283,6 +284,8 @@ def _connect_recipes(handlers: Handlers, page: Form, parts: dict[str, Any]) -> N
     )
     parts["found"].take(handlers.take, parts["found_values"], [*outputs, parts["found"]], **SHARED)
     parts["stage"].example(handlers.example, None, page["prompt"], **SHARED)
+    parts["words"].word(handlers.word, page["prompt"], page["prompt"], trigger_mode="multiple", **SHARED)
+    page["model"].change(handlers.vocabulary, page["model"], parts["words"], **SHARED)
 
 
 def _connect_form(handlers: Handlers, page: Form, parts: dict[str, Any], demo: Any) -> None:

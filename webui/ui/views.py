@@ -6,7 +6,7 @@ Buttons carry ``data-do``; ``page.js`` turns a click on one into the event of th
 """
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from html import escape
@@ -63,6 +63,22 @@ def empty_stage(about: str, examples: Sequence[str]) -> str:
         '<p class="lead">Describe a picture and press <b>Generate</b>.</p>'
         "<p>Every picture shows its seed: one click on it keeps the composition while you change the words.</p>"
         f"{tries}{note}</div></div>{BAR}"
+    )
+
+
+def vocabulary(groups: Mapping[str, Sequence[str]]) -> str:
+    """Draw the words that a small model knows, as buttons that add them to the prompt; nothing for other models."""
+    if not groups:
+        return ""
+    rows = "".join(f"<dt>{escape(group)}</dt><dd>{_words(words)}</dd>" for group, words in groups.items())
+    return f'<details class="vocabulary"><summary>Words this model knows</summary><dl>{rows}</dl></details>'
+
+
+def _words(words: Sequence[str]) -> str:
+    return "".join(
+        f'<button type="button" class="quiet" data-do="word" data-text="{text}" aria-label="Add {text} to the prompt">'
+        f"{text}</button>"
+        for text in map(escape, words)
     )
 
 
