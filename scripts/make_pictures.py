@@ -19,13 +19,14 @@ ROOT = Path(__file__).resolve().parent.parent
 SIDE, MARGIN, LINE = 420, 14, 46
 PAPER, INK, MUTED = "#ffffff", "#18181b", "#52525b"
 
+HOUSE = "a house by a lake"
 SHEETS = {
-    "one-seed-two-prompts.png": [(406220, "a lake with mountains"), (406220, "a lake with mountains at sunset")],
+    "one-seed-two-prompts.png": [(5, HOUSE), (5, f"{HOUSE} at sunset, ducks")],
     "one-seed-six-prompts.png": [
-        (406220, f"a lake with mountains{words}")
-        for words in ("", " at dawn", " at sunset", " at night", ", in autumn", ", foggy")
+        (5, f"{HOUSE}{words}")
+        for words in ("", " at dawn", " at sunset", " at night, ducks", " in the snow", " in autumn")
     ],
-    "six-seeds-one-prompt.png": [(seed, "a lake with mountains at sunset") for seed in range(406220, 406226)],
+    "six-seeds-one-prompt.png": [(seed, f"{HOUSE} at sunset") for seed in range(1, 7)],
 }
 
 

@@ -25,7 +25,7 @@ from webui.serve import application
 from webui.settings import Settings
 from webui.studio import Studio
 
-PROMPT = "a lake with mountains at sunset"
+PROMPT = "a house by a lake at sunset"
 LOOKS: dict[str, dict[str, Any]] = {
     "light": {"viewport": {"width": 1440, "height": 900}, "color_scheme": "light"},
     "dark": {"viewport": {"width": 1440, "height": 900}, "color_scheme": "dark"},
