@@ -72,6 +72,16 @@ def test_a_model_that_is_not_here_is_named(studio: Studio) -> None:
     assert caught.value.errors[0].field == "model"
 
 
+def test_a_size_that_the_model_cannot_make_is_named_before_anything_is_queued(studio: Studio) -> None:
+    assert studio.about("reseed").multiple == 16
+    with pytest.raises(
+        BadRecipe, match=r"Width must be a multiple of 16 for this model; got 264\. Nearest: 256"
+    ) as caught:
+        studio.submit({"width": 264, "height": 72}, "1")
+    assert [error.field for error in caught.value.errors] == ["width", "height"]
+    assert studio.jobs.active() == []
+
+
 def test_presets_of_ones_own_win(studio: Studio) -> None:
     assert "Pastel" in studio.presets()
     studio.settings.presets.mkdir()

@@ -98,7 +98,8 @@ class Studio:
         """
         problems: list[BadValue] = []
         named: list[int] = [0]
-        pictures, rule, known = 1, seeds.NUMBERINGS[0], dict(values)
+        pictures, rule = 1, seeds.NUMBERINGS[0]
+        checkpoint: Checkpoint | None = None
         with _noting(problems):
             named = seeds.expand(seed_text)
         with _noting(problems):
@@ -106,19 +107,21 @@ class Studio:
         with _noting(problems):
             rule = _numbering(numbering)
         with _noting(problems):
-            known = {**self._known(values), **values}
+            checkpoint = self._checkpoint(values.get("model", self.model))
+        known = self.defaults(checkpoint.name) if checkpoint is not None else {}
         with _noting(problems):
-            recipe = Recipe.of(**{**known, "seed": named[0]})
+            recipe = Recipe.of(**{**known, **values, "seed": named[0]})
+            if checkpoint is not None:
+                checkpoint.check_size(recipe.width, recipe.height)
             numbers = named if len(named) > 1 else seeds.batch(named[0], pictures, rule)
         if problems:
             raise BadRecipe(problems)
         return grid.batch(recipe, numbers)
 
-    def _known(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the defaults of the model that is asked for; a model that is not here is a bad value."""
-        model = values.get("model", self.model)
+    def _checkpoint(self, model: object) -> Checkpoint:
+        """Find the model that is asked for; one that is not here is a bad value."""
         try:
-            return self.defaults(str(model))
+            return self.about(str(model))
         except CheckpointError as error:
             raise BadValue("model", "Model", model, "a model that is here", str(error)) from None
 

@@ -18,9 +18,10 @@ from webui.demo.measures import Painter, make_pair, samples_seen, small_change
 from webui.demo.runs import Log
 from webui.demo.trials import CASES, FIVE_HUNDRED, SHEET_PROMPTS, SNOW, measure_speed, probability
 from webui.demo.words import CHOICES, Content
-from webui.engine.checkpoints import BUNDLED
+from webui.engine.checkpoints import BUNDLED, Catalog
 from webui.errors import CheckpointError
 
+NATIVE = Catalog().find("reseed").width
 FEW = [
     "--model",
     str(BUNDLED),
@@ -59,7 +60,7 @@ def test_parts_fill_one_report(work):
     found = report(work)
     assert list(found["parts"]) == ["composition", "adherence", "distance", "words", "sizes", "autoencoder"]
     assert found["model_hash"] == Painter(BUNDLED, "cpu").digest
-    assert (found["width"], found["steps"]) == (128, 1)
+    assert (found["width"], found["steps"]) == (NATIVE, 1)
 
 
 def test_composition(work):
@@ -126,7 +127,7 @@ def test_contact_sheet_by_all(work, tmp_path):
     main(["all", "--work", str(tmp_path), *FEW, "--skip", *others, "--json", str(tmp_path / "a.json")])
     assert list(json.loads((tmp_path / "a.json").read_text("utf-8"))["parts"]) == ["contact"]
     picture = Image.open(tmp_path / "evaluation" / "contact.png")
-    assert picture.width == figures.MARGIN + 128 * len(SHEET_PROMPTS)
+    assert picture.width == figures.MARGIN + NATIVE * len(SHEET_PROMPTS)
 
 
 def test_speed_is_measured_in_a_process_of_its_own():
@@ -134,7 +135,7 @@ def test_speed_is_measured_in_a_process_of_its_own():
     assert run["seconds_20"] > 0
     assert run["seconds_8"] > 0
     assert run["peak_mb"] > 100
-    assert (run["dtype"], run["threads"], run["width"]) == ("float32", 1, 128)
+    assert (run["dtype"], run["threads"], run["width"]) == ("float32", 1, NATIVE)
 
 
 def test_a_model_that_is_not_there_is_a_sentence(tmp_path):

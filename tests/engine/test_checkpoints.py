@@ -40,7 +40,9 @@ def test_bundled_model():
     found = Catalog().find("reseed")
     assert (found.name, found.path, found.kind, found.family) == ("reseed", BUNDLED, "folder", "sd1")
     config = json.loads((BUNDLED / "unet" / "config.json").read_text())
-    assert (found.width, found.height) == (config["sample_size"] * 8,) * 2
+    blocks = json.loads((BUNDLED / "vae" / "config.json").read_text())["block_out_channels"]
+    assert found.multiple == 2 ** (len(blocks) - 1)
+    assert (found.width, found.height) == (config["sample_size"] * found.multiple,) * 2
     assert Catalog().names() == ["reseed"]
 
 

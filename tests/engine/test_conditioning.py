@@ -152,7 +152,8 @@ def test_repeating_does_not_change_what_the_network_says(engine):
     unet = engine._model("reseed", "").family.pipe.unet
     reader = engine._model("reseed", "").family.reader
     tokens = reader.read("a lake at night", 1).tokens
-    x = torch.linspace(-1, 1, 12 * 64).view(1, 12, 8, 8)
+    channels = unet.config.in_channels
+    x = torch.linspace(-1, 1, channels * 64).view(1, channels, 8, 8)
     with torch.inference_mode():
         once, thrice = (unet(x, 500, encoder_hidden_states=tokens.repeat(1, n, 1)).sample for n in (1, 3))
     assert torch.allclose(once, thrice, atol=2e-5)

@@ -10,7 +10,7 @@ from webui.engine import families, loading
 from webui.engine.checkpoints import Catalog
 from webui.engine.diffusion import DiffusionEngine
 from webui.engine.noise import Stream
-from webui.errors import BadValue
+from webui.errors import BadRecipe
 from webui.recipe import Recipe
 
 
@@ -111,7 +111,7 @@ def test_the_longest_prompts_fit(engines, pixels):
 
 
 def test_flux_wants_multiples_of_16(engines):
-    with pytest.raises(BadValue, match=r"Width must be a multiple of 16 for this model; got 72\. Nearest: 64 or 80"):
+    with pytest.raises(BadRecipe, match=r"Width must be a multiple of 16 for this model; got 72\. Nearest: 64 or 80"):
         list(engines["flux"].generate(small("flux", width=72)))
 
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from webui.engine.headers import family_of_file, refusal
-from webui.errors import CheckpointError, near, shown
+from webui.errors import BadRecipe, BadValue, CheckpointError, near, shown
 
 Kind = Literal["folder", "file", "hub"]
 
@@ -37,6 +37,8 @@ FAMILIES = {
 }
 """Pipelines that the engine drives, by class name. ``sd2`` is told from ``sd1`` by the width of its text."""
 
+_PATCH = {"sd3": 2, "flux": 2}
+"""Latent cells on a side of what a transformer reads as one token."""
 _NATIVE = {"sd1": 512, "sd2": 768, "sdxl": 1024, "sd3": 1024, "flux": 1024}
 _SUGGESTED: dict[str, dict[str, Any]] = {
     "sdxl": {"cfg_scale": 5.0},
@@ -51,7 +53,8 @@ class Checkpoint:
 
     ``examples`` are prompts that it draws well; ``vocabulary``, for a small model, the words that it knows, by group.
 
-    ``width`` and ``height`` are what it was trained on, in pixels; ``defaults`` are suggested values of a recipe.
+    ``width`` and ``height`` are what it was trained on, in pixels, and every side is a multiple of ``multiple``;
+    ``defaults`` are suggested values of a recipe.
     """
 
     name: str
@@ -64,6 +67,11 @@ class Checkpoint:
     about: str = ""
     examples: tuple[str, ...] = ()
     vocabulary: dict[str, tuple[str, ...]] = field(default_factory=dict, hash=False)
+    multiple: int = 8
+
+    def check_size(self, width: int, height: int) -> None:
+        """Raise BadRecipe when a side is not a multiple of what the model can make."""
+        check_size(width, height, self.multiple)
 
 
 class Catalog:
@@ -216,7 +224,8 @@ def describe_folder(name: str, folder: Path, kind: Kind = "folder") -> Checkpoin
     network = _read_json(folder / ("unet" if family in ("sd1", "sdxl") else "transformer") / "config.json")
     if family == "sd1" and network.get("cross_attention_dim") == 1024:
         family = "sd2"
-    width, height = _native_size(folder, family, network)
+    factor = _factor(folder)
+    width, height = _native_size(factor, family, network)
     extra = _read_json(folder / "reseed.json")
     defaults = extra.get("defaults")
     return Checkpoint(
@@ -230,6 +239,7 @@ def describe_folder(name: str, folder: Path, kind: Kind = "folder") -> Checkpoin
         str(extra.get("about", "")),
         tuple(str(example) for example in extra.get("examples", ())),
         {str(group): tuple(map(str, words)) for group, words in extra.get("vocabulary", {}).items()},
+        factor * _PATCH.get(family, 1),
     )
 
 
@@ -240,13 +250,31 @@ def _describe(name: str, path: Path) -> Checkpoint:
         raise CheckpointError(refusal(path))
     family = family_of_file(path)
     native = _NATIVE[family]
-    return Checkpoint(name, path, "file", family, native, native, dict(_SUGGESTED.get(family, {})))
+    return Checkpoint(
+        name, path, "file", family, native, native, dict(_SUGGESTED.get(family, {})), multiple=8 * _PATCH.get(family, 1)
+    )
 
 
-def _native_size(folder: Path, family: str, network: dict[str, Any]) -> tuple[int, int]:
-    """Work out (width, height) in pixels: the network's sample size times the autoencoder's factor."""
+def check_size(width: int, height: int, multiple: int) -> None:
+    """Raise BadRecipe that names each side which is not a multiple of what a model can make."""
+    problems = []
+    for name, side in (("width", width), ("height", height)):
+        if side % multiple:
+            below = max(side - side % multiple, multiple)
+            hint = f"Nearest: {below} or {below + multiple}."
+            problems.append(BadValue(name, name.capitalize(), side, f"a multiple of {multiple} for this model", hint))
+    if problems:
+        raise BadRecipe(problems)
+
+
+def _factor(folder: Path) -> int:
+    """Return how many pixels a latent cell is wide, from the autoencoder's configuration."""
     blocks = _read_json(folder / "vae" / "config.json").get("block_out_channels")
-    factor = 2 ** (len(blocks) - 1) if isinstance(blocks, list) and blocks else 8
+    return 2 ** (len(blocks) - 1) if isinstance(blocks, list) and blocks else 8
+
+
+def _native_size(factor: int, family: str, network: dict[str, Any]) -> tuple[int, int]:
+    """Work out (width, height) in pixels: the network's sample size times the autoencoder's factor."""
     size = network.get("sample_size") or _NATIVE[family] // factor
     height, width = size if isinstance(size, list) and len(size) == 2 else (size, size)
     return int(width) * factor, int(height) * factor

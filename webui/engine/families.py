@@ -17,9 +17,10 @@ import torch
 
 from webui import prompt, samplers
 from webui.engine import schedules
+from webui.engine.checkpoints import check_size
 from webui.engine.conditioning import CACHED, ClipReader, Embedding, match
 from webui.engine.schedules import Levels
-from webui.errors import BadValue, CheckpointError
+from webui.errors import CheckpointError
 from webui.recipe import Recipe
 
 Denoiser: TypeAlias = Callable[[torch.Tensor, float], torch.Tensor]
@@ -305,18 +306,8 @@ def _guided(rows: torch.Tensor, scale: float) -> torch.Tensor:
 
 
 def _fitting(width: int, height: int, factor: int, patch: int) -> int:
-    """Return ``factor`` if the size is a multiple of a latent cell (or patch of cells); else raise BadValue."""
-    multiple = factor * patch
-    for field, value in (("width", width), ("height", height)):
-        if value % multiple:
-            below = max(value - value % multiple, multiple)
-            raise BadValue(
-                field,
-                field.capitalize(),
-                value,
-                f"a multiple of {multiple} for this model",
-                f"Nearest: {below} or {below + multiple}.",
-            )
+    """Return ``factor`` if the size is a multiple of a latent cell (or patch of cells); else raise BadRecipe."""
+    check_size(width, height, factor * patch)
     return factor
 
 
