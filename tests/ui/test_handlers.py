@@ -353,14 +353,6 @@ def test_tokens_are_counted_and_sizes_swapped(handlers: Handlers) -> None:
     assert handlers.example(event(text="a lake")) == "a lake"
 
 
-@pytest.mark.parametrize(
-    ("before", "after"), [("", "at night"), ("a lake", "a lake, at night"), ("a lake, ", "a lake, at night")]
-)
-def test_a_word_is_added_to_the_prompt(handlers: Handlers, before: str, after: str) -> None:
-    event = SimpleNamespace(_data={"text": "at night"})
-    assert handlers.word(event, before) == after
-
-
 def test_the_words_that_a_model_knows_are_buttons(handlers: Handlers) -> None:
     drawn = handlers.vocabulary("reseed")
     assert 'data-text="at sunset"' in drawn

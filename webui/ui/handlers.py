@@ -313,10 +313,6 @@ class Handlers:
         """Put an example prompt into the form."""
         return _text(event, "text")
 
-    def word(self, event: gr.EventData, prompt: str) -> str:
-        """Add a word that the model knows to the end of the prompt."""
-        return ", ".join(part for part in (prompt.strip(" ,\n"), _text(event, "text")) if part)
-
     # ---- small things ----------------------------------------------------------------------------------------------
 
     def count_tokens(self, text: str, model: str) -> str:

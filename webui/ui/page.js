@@ -213,5 +213,17 @@ window.reseed = (() => {
     else if (tries) requestAnimationFrame(() => whenThere(selector, use, tries - 1));
   }
 
-  return { wire, keep, shownSeed, toStage, restore, remember, header, title, say };
+  // Add a word that the model knows to the end of the prompt, as if it were typed.
+  function addWord(element) {
+    element.addEventListener("click", (event) => {
+      const button = event.target.closest("[data-do=word]");
+      const box = document.querySelector("#prompt textarea");
+      if (!button || !box) return;
+      const before = box.value.replace(/[\s,]+$/, "");
+      box.value = before ? `${before}, ${button.dataset.text}` : button.dataset.text;
+      box.dispatchEvent(new Event("input", { bubbles: true }));
+    });
+  }
+
+  return { wire, addWord, keep, shownSeed, toStage, restore, remember, header, title, say };
 })();

@@ -168,7 +168,8 @@ def _compose(handlers: Handlers, parts: dict[str, Any]) -> dict[str, Any]:
     parts["tokens"] = _html("tokens")
     fields = {"prompt": form.component("prompt", first["prompt"])}
     fields["negative_prompt"] = form.component("negative_prompt", first["negative_prompt"])
-    parts["words"] = _html("words", handlers.vocabulary(handlers.studio.model), "word")
+    words = handlers.vocabulary(handlers.studio.model)
+    parts["words"] = _html("words", words, script="window.reseed.addWord(element);")
     with gr.Row(elem_id="seedrow"):
         fields["seed"] = form.seed_field()
         parts["tools"] = _html("seedtools", _tools(*SEED_TOOLS), "dice", "recycle", "plus")
@@ -284,7 +285,6 @@ def _connect_recipes(handlers: Handlers, page: Form, parts: dict[str, Any]) -> N
     )
     parts["found"].take(handlers.take, parts["found_values"], [*outputs, parts["found"]], **SHARED)
     parts["stage"].example(handlers.example, None, page["prompt"], **SHARED)
-    parts["words"].word(handlers.word, page["prompt"], page["prompt"], trigger_mode="multiple", **SHARED)
     page["model"].change(handlers.vocabulary, page["model"], parts["words"], **SHARED)
 
 
