@@ -250,11 +250,22 @@ def test_more_history_is_shown_page_by_page(handlers: Handlers, monkeypatch: pyt
 
 def test_a_closed_tab_is_forgotten() -> None:
     desk = Desk()
-    number, _ = run(desk.watch("tab"))
-    assert desk.watching("tab", number)
+    run(desk.watch("tab"))
     desk.leave("tab")
-    assert not desk.watching("tab", number)
     assert desk.tabs == {}
+
+
+def test_a_tab_that_was_taken_for_closed_goes_on_watching_until_a_newer_watcher_comes() -> None:
+    desk = Desk()
+    number, left = run(desk.watch("tab"))
+    desk.leave("tab")
+    assert desk.watching("tab", number)
+    desk.tab("tab")
+    assert desk.watching("tab", number)
+    left.set()
+    newer, _ = run(desk.watch("tab"))
+    assert not desk.watching("tab", number)
+    assert desk.watching("tab", newer)
 
 
 # ---- seeds -------------------------------------------------------------------------------------------------

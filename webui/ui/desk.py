@@ -52,9 +52,13 @@ class Desk:
         return number, left
 
     def watching(self, session: str | None, number: int) -> bool:
-        """Say whether the watcher of that number is still the newest, and its tab still open."""
+        """Say whether the watcher of that number is still the newest.
+
+        A forgotten tab does not end its watcher: on a busy machine gradio takes a slow page for a closed one, and the
+        page would wait for ever. Where the page is really gone, gradio closes the watcher itself.
+        """
         tab = self.tabs.get(session or "")
-        return tab is not None and tab.watcher == number
+        return tab is None or tab.watcher in (0, number)
 
     def leave(self, session: str | None) -> None:
         """Forget a tab that was closed."""
