@@ -23,8 +23,8 @@ pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 PROMPT, SEED = "a lake with mountains at sunset", 2**53 + 1
 MISSED = pytest.mark.xfail(
     strict=False,
-    reason="open defect: while torch is imported on a busy machine, the page has missed its first result until a reload "
-    "(3 of 9 runs; 0 of 3 since a forgotten tab goes on watching); the pictures themselves were all saved",
+    reason="open defect: on a busy machine the page has missed its first result until a reload, in 3 of 9 runs "
+    "(0 of 3 since a forgotten tab goes on watching); the pictures themselves were all saved",
 )
 SLOW = 240_000  # milliseconds: a busy machine imports torch slowly
 
