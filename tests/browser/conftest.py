@@ -91,7 +91,7 @@ def open_page(browser: Browser, profiles: dict[str, Any], site: Site) -> Iterato
     pages: list[Page] = []
     wrong: list[str] = []
 
-    def go(**look: Any) -> Page:
+    def go(script: str = "", **look: Any) -> Page:
         key = repr(look)
         if key not in profiles:
             profiles[key] = browser.new_context(**{"viewport": DESKTOP, **look})
@@ -101,6 +101,7 @@ def open_page(browser: Browser, profiles: dict[str, Any], site: Site) -> Iterato
         page.on("console", lambda message: _is_error(message) and wrong.append(f"console: {message.text}"))
         page.on("pageerror", lambda error: wrong.append(f"script: {error}"))
         page.on("request", lambda asked: _is_outside(asked.url, site) and wrong.append(f"asked: {asked.url}"))
+        page.add_init_script(script)
         page.goto(site.address)
         ready(page)
         return page

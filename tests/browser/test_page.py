@@ -32,10 +32,10 @@ def test_every_digit_of_a_seed_survives_the_way_round(page: Page, site: Any) -> 
     for count, seed in enumerate((0, 2**32 - 1, 2**53 + 1, 2**63, MAXIMUM), start=1):
         generate(page, "a lake", str(seed))
         finished(page, count)
-        goes_round(page, site, seed)
+        expect_every_digit(page, site, seed)
 
 
-def goes_round(page: Page, site: Any, seed: int) -> None:
+def expect_every_digit(page: Page, site: Any, seed: int) -> None:
     expect(page.locator("#stage .chip")).to_have_text(str(seed))
     expect(page.locator("#history .chip").first).to_have_text(str(seed))
     href = page.locator(".stage.done a").get_attribute("href")

@@ -255,7 +255,7 @@ def test_a_closed_tab_is_forgotten() -> None:
     assert desk.tabs == {}
 
 
-def test_a_tab_that_was_taken_for_closed_goes_on_watching_until_a_newer_watcher_comes() -> None:
+def test_a_tab_without_a_heartbeat_goes_on_watching_until_a_newer_watcher_comes() -> None:
     desk = Desk()
     number, left = run(desk.watch("tab"))
     desk.leave("tab")

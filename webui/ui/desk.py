@@ -54,8 +54,8 @@ class Desk:
     def watching(self, session: str | None, number: int) -> bool:
         """Say whether the watcher of that number is still the newest.
 
-        A forgotten tab does not end its watcher: on a busy machine gradio takes a slow page for a closed one, and the
-        page would wait for ever. Where the page is really gone, gradio closes the watcher itself.
+        A forgotten tab does not end its watcher: a tab is forgotten when its heartbeat is lost, which a proxy can do to
+        a page that is still there. Where the page is really gone, gradio closes the watcher with its stream.
         """
         tab = self.tabs.get(session or "")
         return tab is None or tab.watcher in (0, number)

@@ -113,7 +113,7 @@ def _head(studio: Studio) -> str:
         for name in [*form.NAMES, *form.EXTRA]
     ]
     known = json.dumps(fields).replace("<", "\\u003c")
-    scripts = "\n".join(_file(name) for name in ("page.js", "keys.js"))
+    scripts = "\n".join(_file(name) for name in ("listen.js", "page.js", "keys.js"))
     return f'<meta name="color-scheme" content="light dark"><script>window.reseedFields = {known};\n{scripts}</script>'
 
 

@@ -1,0 +1,90 @@
+// What the server says of an event always arrives.
+// All events of a tab speak through one stream, which the server ends when none is left; an event that it takes right
+// then is answered before the tab has heard the end, so gradio (6.31) waits for it on a stream that is gone, for ever:
+// the picture was made, and the page never shows it. So an answer is passed on only when its event has been named on
+// the stream, which then cannot end before the event, or when no stream is left and gradio opens the next one.
+(() => {
+  "use strict";
+  const HEARD = 500; // events remembered as named
+  const READ = 50; // milliseconds after the end of a stream until gradio has read it too
+  const plain = window.fetch;
+  const named = new Set();
+  const waiting = new Map();
+  let streams = 0;
+
+  window.fetch = async (...asked) => {
+    const path = new URL(asked[0].url ?? asked[0], location.href).pathname;
+    if (path.endsWith("/queue/data")) return listen(asked);
+    const answer = await plain(...asked);
+    if (path.endsWith("/queue/join") && answer.ok && streams) await heard((await answer.clone().json()).event_id);
+    return answer;
+  };
+
+  function heard(event) {
+    if (named.has(event)) return null;
+    return new Promise((pass) => waiting.set(event, pass));
+  }
+
+  async function listen(asked) {
+    const end = opened();
+    let answer;
+    try {
+      answer = await plain(...asked);
+    } catch (error) {
+      end();
+      throw error;
+    }
+    const reader = answer.body.getReader();
+    const decoder = new TextDecoder();
+    let rest = "";
+    async function pull(out) {
+      try {
+        const { done, value } = await reader.read();
+        if (done) {
+          end();
+          out.close();
+          return;
+        }
+        const lines = (rest + decoder.decode(value, { stream: true })).split("\n");
+        rest = lines.pop();
+        lines.forEach(note);
+        out.enqueue(value);
+      } catch (error) {
+        end();
+        out.error(error);
+      }
+    }
+    function cancel(why) {
+      end();
+      return reader.cancel(why);
+    }
+    return new Response(new ReadableStream({ pull, cancel }), answer);
+  }
+
+  function note(line) {
+    const event = /"event_id":"(\w+)"/.exec(line)?.[1];
+    if (!event || named.has(event)) return;
+    named.add(event);
+    if (named.size > HEARD) named.delete(named.values().next().value);
+    waiting.get(event)?.();
+    waiting.delete(event);
+  }
+
+  // Count a stream; what is returned counts it off, once.
+  function opened() {
+    streams += 1;
+    let open = true;
+    return () => {
+      if (!open) return;
+      open = false;
+      streams -= 1;
+      setTimeout(release, READ);
+    };
+  }
+
+  function release() {
+    if (streams) return;
+    for (const pass of waiting.values()) pass();
+    waiting.clear();
+  }
+})();
