@@ -6,6 +6,7 @@ is an error that lists near ones, never a silent default. The algorithms are in 
 ``webui.engine.schedules``, one function for each row here.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from webui.errors import BadValue, near
@@ -85,11 +86,7 @@ def sampler(name: str) -> Sampler:
 
     Raises BadValue with near names.
     """
-    found = _SAMPLER_NAMES.get(name.strip().lower())
-    if found is None:
-        rule = f"one of {', '.join(sampler_names())}"
-        raise BadValue("sampler", "Sampler", name, rule, near(name, sampler_names()))
-    return _BY_NAME[found]
+    return _BY_NAME[_found("sampler", "Sampler", name, _SAMPLER_NAMES, sampler_names())]
 
 
 def schedule(name: str) -> str:
@@ -100,10 +97,13 @@ def schedule(name: str) -> str:
 
     Raises BadValue with near names.
     """
-    found = _SCHEDULE_NAMES.get(name.strip().lower())
+    return _found("schedule", "Schedule type", name, _SCHEDULE_NAMES, schedule_names())
+
+
+def _found(field: str, label: str, name: str, known: Mapping[str, str], names: Sequence[str]) -> str:
+    found = known.get(name.strip().lower())
     if found is None:
-        rule = f"one of {', '.join(schedule_names())}"
-        raise BadValue("schedule", "Schedule type", name, rule, near(name, schedule_names()))
+        raise BadValue(field, label, name, f"one of {', '.join(names)}", near(name, names))
     return found
 
 

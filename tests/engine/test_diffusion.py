@@ -2,7 +2,6 @@
 
 import gc
 import hashlib
-import logging
 import subprocess
 import sys
 import threading
@@ -203,10 +202,9 @@ def test_out_of_memory_frees_what_the_picture_held(engine, recipe):
     assert not [item for item in gc.get_objects() if isinstance(item, torch.Tensor) and tuple(item.shape) == shape]
 
 
-def test_an_unexpected_failure_is_a_sentence(engine, pixels, recipe, caplog):
-    caplog.set_level(logging.CRITICAL)
+def test_a_fault_is_left_to_the_worker_and_the_engine_goes_on(engine, pixels, recipe):
     handle = engine._model("reseed", "").family.pipe.vae.decoder.register_forward_pre_hook(broken("kernel panic"))
-    with pytest.raises(EngineError, match="The picture could not be made: RuntimeError: 'kernel panic'"):
+    with pytest.raises(RuntimeError, match="kernel panic"):
         list(engine.generate(recipe))
     handle.remove()
     assert pixels(engine, recipe).std() > 0

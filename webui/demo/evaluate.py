@@ -14,7 +14,8 @@ from __future__ import annotations
 import argparse
 import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -54,16 +55,7 @@ MEASURES: dict[str, tuple[Callable[[Evaluation], dict[str, Any]], str]] = {
 
 def run_judge(args: Arguments) -> None:
     """Train the judge, or go on training it."""
-    plan = JudgePlan(
-        seed=args.seed,
-        steps=args.steps,
-        minutes=args.minutes,
-        pictures=args.pictures,
-        held=args.held,
-        batch=args.batch,
-        width=args.width,
-        every=args.every,
-    )
+    plan = JudgePlan(**_given(args, [field.name for field in fields(JudgePlan)]))
     args.work.mkdir(parents=True, exist_ok=True)
     train_judge(args.work, plan, pick_device(args.device), args.processes)
     print((args.work / "judge.jsonl").read_text("utf-8").splitlines()[-1])
@@ -71,18 +63,13 @@ def run_judge(args: Arguments) -> None:
 
 def plan_from(args: Arguments) -> Plan:
     """Read how much to measure."""
-    return Plan(
-        work=args.work,
-        out=args.out or args.work / "evaluation",
-        seed=args.seed,
-        pairs=args.pairs,
-        pictures=args.pictures,
-        reference=args.reference,
-        seeds=args.seeds,
-        processes=args.processes,
-        samples=args.samples,
-        sizes=tuple(args.sizes),
-    )
+    given = _given(args, Plan._fields)
+    return Plan(**{**given, "out": args.out or args.work / "evaluation", "sizes": tuple(args.sizes)})
+
+
+def _given(args: Arguments, names: Iterable[str]) -> dict[str, Any]:
+    """Take what the command line says of these names."""
+    return {name: getattr(args, name) for name in names if hasattr(args, name)}
 
 
 def run_structure(args: Arguments) -> None:

@@ -5,7 +5,6 @@ pass; no global generator is read or moved. torch and diffusers are imported whe
 """
 
 import gc
-import logging
 import os
 import threading
 from collections.abc import Iterator
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING
 from webui import __version__
 from webui.engine import Step
 from webui.engine.checkpoints import Catalog
-from webui.errors import EngineError, OutOfMemory, ReseedError, shown
+from webui.errors import OutOfMemory
 from webui.fingerprint import Fingerprint
 from webui.recipe import Recipe
 
@@ -22,8 +21,6 @@ if TYPE_CHECKING:
     import torch
 
     from webui.engine.loading import Model
-
-_LOG = logging.getLogger(__name__)
 
 
 class DiffusionEngine:
@@ -44,23 +41,15 @@ class DiffusionEngine:
     def generate(self, recipe: Recipe) -> Iterator[Step]:
         """Yield the steps of making one picture, the last with the image; see ``webui.engine.Engine``."""
         model = self._model(recipe.model, recipe.model_hash)
-        failure: EngineError
         try:
             yield from self._steps(model, recipe)
             return
-        except ReseedError:
-            raise
-        except Exception as error:
-            if _is_memory(error):
-                failure = OutOfMemory(_too_large(recipe, model.device))
-            else:
-                _LOG.exception("a picture could not be made")
-                failure = EngineError(
-                    f"The picture could not be made: {type(error).__name__}: {shown(str(error), 300)}"
-                )
+        except (RuntimeError, MemoryError) as error:
+            if not _is_memory(error):
+                raise
         # Outside of ``except``: there the error's frames would still hold on to the tensors that did not fit.
         self._free()
-        raise failure
+        raise OutOfMemory(_too_large(recipe, model.device))
 
     def warm(self, model: str) -> None:
         """Import torch and diffusers and load a model, so that the first picture does not wait for it."""
@@ -132,7 +121,7 @@ class DiffusionEngine:
             try:
                 self._loaded = loading.load(checkpoint, digest, device, dtype)
                 return self._loaded
-            except Exception as error:
+            except (RuntimeError, MemoryError) as error:
                 if not _is_memory(error):
                     raise
             self._free()

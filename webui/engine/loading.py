@@ -13,9 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import httpx
 import numpy as np
 import torch
 from PIL import Image
+from safetensors import SafetensorError
 
 from webui.engine import families
 from webui.engine.checkpoints import Checkpoint, describe_folder
@@ -38,6 +40,8 @@ DTYPES = {
     "bf16": torch.bfloat16,
 }
 
+FAULTS = (OSError, RuntimeError, ValueError, TypeError, LookupError, AttributeError, SafetensorError, httpx.HTTPError)
+"""What the libraries raise over files that are damaged, incomplete or of another kind, and over a lost connection."""
 _TEXT_ENCODERS = ("CLIPTextModel", "CLIPTextModelWithProjection", "T5EncoderModel")
 _MEMORY = ("out of memory", "not enough memory", "can't allocate memory", "failed to allocate", "invalid buffer size")
 
@@ -125,7 +129,7 @@ def fetch(checkpoint: Checkpoint) -> Checkpoint:
     with quiet():
         try:
             folder = DiffusionPipeline.download(checkpoint.name, use_safetensors=True)
-        except Exception as error:
+        except FAULTS as error:
             raise CheckpointError(
                 f"The model {checkpoint.name} is not here and could not be fetched from the hub: "
                 f"{shown(str(error), 200)} "
@@ -263,7 +267,7 @@ def _explained(name: str) -> Iterator[None]:
         yield
     except ReseedError:
         raise
-    except Exception as error:
+    except FAULTS as error:
         if is_memory(error):
             raise
         raise CheckpointError(
