@@ -223,6 +223,41 @@ class Seed(Param):
         return value if 0 <= value <= seeds.MAXIMUM else None
 
 
+@dataclass(frozen=True)
+class Variations(Text):
+    """A list of seeds with strengths, such as ``12:0.1, 99:0.05``; stored in one spelling."""
+
+    @property
+    def rule(self) -> str:
+        return "a list such as 12:0.1, 99:0.05: seeds, each with a strength from 0 to 1"
+
+    def accept(self, value: object) -> str | None:
+        if not isinstance(value, str) or len(value) > self.limit:
+            return None
+        try:
+            return ", ".join(f"{seed}:{strength:.10g}" for seed, strength in variations(value))
+        except ValueError:
+            return None
+
+    def hint(self, value: object) -> str:
+        return ""
+
+
+def variations(text: str) -> list[tuple[int, float]]:
+    """Read a list of seeds with strengths; raise ValueError when it is none.
+
+    >>> variations("12:0.1, 99:0.05")
+    [(12, 0.1), (99, 0.05)]
+    """
+    found = []
+    for part in filter(None, (part.strip() for part in text.split(","))):
+        seed, _, strength = part.partition(":")
+        if not _NUMBER.match(strength.strip()) or not 0 <= float(strength) <= 1:
+            raise ValueError(part)
+        found.append((seeds.parse(seed), float(strength)))
+    return found
+
+
 class Recipe(BaseModel):
     """Everything that makes one picture. Frozen; ``but`` gives a changed copy.
 
@@ -270,6 +305,85 @@ class Recipe(BaseModel):
             choices=("NV", "CPU"),
         ),
     ] = "NV"
+    variation_seed: Annotated[
+        int, Seed("Variation seed", "A second seed whose noise is mixed into the first one's; see the strength.")
+    ] = 0
+    variation_strength: Annotated[
+        float,
+        Number(
+            "Variation seed strength",
+            "How much of the variation seed's noise is mixed in: 0 none, 1 nothing but it.",
+            minimum=0,
+            maximum=1,
+            step=0.01,
+        ),
+    ] = 0.0
+    variations: Annotated[
+        str,
+        Variations(
+            "Variations",
+            "More seeds that are mixed in after the variation seed, each with its strength: 12:0.1, 99:0.05",
+        ),
+    ] = ""
+    variation_noise: Annotated[
+        str,
+        Choice(
+            "Variation noise",
+            "Which noise varies: only the starting noise, as in A1111, or that of every step too, so that strength 1 "
+            "is the other seed's picture with every sampler.",
+            choices=("start", "every step"),
+        ),
+    ] = "start"
+    resize_width: Annotated[
+        int,
+        Whole(
+            "Seed resize from width",
+            "Keeps the composition of a picture of another width: its noise is pasted into the centre. 0 is off.",
+            minimum=0,
+            maximum=2048,
+            step=8,
+        ),
+    ] = 0
+    resize_height: Annotated[
+        int,
+        Whole("Seed resize from height", "The height that goes with it. 0 is off.", minimum=0, maximum=2048, step=8),
+    ] = 0
+    noise_layout: Annotated[
+        str,
+        Choice(
+            "Noise layout",
+            "Where the numbers of the noise stand: plain, row by row as everywhere, or centred, so that pictures of "
+            "any size share their middle. Centred needs RNG NV.",
+            choices=("plain", "centred"),
+        ),
+    ] = "plain"
+    ensd: Annotated[
+        int,
+        Whole(
+            "ENSD",
+            "A number added to the seed for the noise of the steps; 31337 in pictures of NovelAI.",
+            minimum=0,
+            maximum=2**32 - 1,
+        ),
+    ] = 0
+    emphasis: Annotated[
+        str,
+        Choice(
+            "Emphasis",
+            "How weights such as (word:1.2) act: Original restores the mean afterwards, No norm does not, Ignore reads "
+            "them and drops them, None takes the brackets literally.",
+            choices=("Original", "No norm", "Ignore", "None"),
+        ),
+    ] = "Original"
+    profile: Annotated[
+        str,
+        Choice(
+            "Compatibility",
+            "Whose arithmetic is used where programs differ: A1111 tells the network fractional timesteps; Forge and "
+            "ComfyUI the nearest whole one, and ComfyUI has its own Beta schedule.",
+            choices=("A1111", "Forge", "ComfyUI"),
+        ),
+    ] = "A1111"
 
     @classmethod
     def of(cls, **values: object) -> Self:
