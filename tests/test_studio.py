@@ -94,3 +94,27 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     settings = Settings(data_dir=tmp_path / "file" / "data")
     with pytest.raises(StorageError, match="--data-dir"):
         Studio(settings, FakeEngine(), Catalog(settings.models))
+
+
+# ---- variation seeds -------------------------------------------------------------------------------------
+
+
+def test_a_batch_with_variation_keeps_the_seed_and_counts_the_variation_seed(studio: Studio) -> None:
+    values = {"prompt": "a lake", "variation_seed": "40", "variation_strength": 0.1}
+    made = studio.recipes(values, "7", 3)
+    assert [(one.seed, one.variation_seed) for one in made] == [(7, 40), (7, 41), (7, 42)]
+    made = studio.recipes(values, "7, 9")
+    assert [(one.seed, one.variation_seed) for one in made] == [(7, 40), (9, 40)]
+
+
+@pytest.mark.parametrize("text", ["-1", "", "−1"])
+def test_a_random_variation_seed_is_drawn_at_the_door_when_it_counts(studio: Studio, text: str) -> None:
+    (drawn,) = studio.recipes({"variation_seed": text, "variation_strength": 0.5}, "7")
+    (unused,) = studio.recipes({"variation_seed": text}, "7")
+    assert 0 <= drawn.variation_seed < 2**32
+    assert unused.variation_seed == 0
+
+
+def test_a_wrong_variation_seed_is_named(studio: Studio) -> None:
+    with pytest.raises(BadRecipe, match="Variation seed must be"):
+        studio.recipes({"variation_seed": "abc", "variation_strength": 0.5}, "7")

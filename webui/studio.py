@@ -16,7 +16,8 @@ from webui.errors import BadRecipe, BadValue, CheckpointError, StorageError
 from webui.gallery import Gallery
 from webui.jobs import Jobs, Progress
 from webui.presets import Preset
-from webui.recipe import PARAMS, Recipe, Whole
+from webui.params import Whole
+from webui.recipe import PARAMS, Recipe
 from webui.settings import Settings, shipped_presets
 
 COUNT: Final = Whole("Batch count", "How many pictures to make.", name="count", default=1, minimum=1, maximum=100)
@@ -110,13 +111,16 @@ class Studio:
             checkpoint = self._checkpoint(values.get("model", self.model))
         known = self.defaults(checkpoint.name) if checkpoint is not None else {}
         with _noting(problems):
-            recipe = Recipe.of(**{**known, **values, "seed": named[0]})
+            recipe = Recipe.of(**{**known, **_settled(values), "seed": named[0]})
             if checkpoint is not None:
                 checkpoint.check_size(recipe.width, recipe.height)
-            numbers = named if len(named) > 1 else seeds.batch(named[0], pictures, rule)
+            if recipe.variation_strength and len(named) == 1:  # as in A1111: one composition, varied
+                axis = grid.Axis("variation_seed", tuple(seeds.batch(recipe.variation_seed, pictures, rule)))
+            else:
+                axis = grid.Axis("seed", tuple(named if len(named) > 1 else seeds.batch(named[0], pictures, rule)))
         if problems:
             raise BadRecipe(problems)
-        return grid.batch(recipe, numbers)
+        return grid.expand(recipe, [axis])
 
     def _checkpoint(self, model: object) -> Checkpoint:
         """Find the model that is asked for; one that is not here is a bad value."""
@@ -139,6 +143,14 @@ class Studio:
     def count_tokens(self, text: str, model: str) -> tuple[int, int] | None:
         """Count a prompt's tokens and the room in their chunks, or None while the model is not loaded."""
         return self.engine.count_tokens(text, model)
+
+
+def _settled(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Draw the variation seed where −1 or nothing asks for one and it counts; where it does not count it is 0."""
+    text = str(values.get("variation_seed", "0"))
+    if not seeds.is_random(text):
+        return dict(values)
+    return {**values, "variation_seed": seeds.draw() if values.get("variation_strength") else 0}
 
 
 @contextmanager

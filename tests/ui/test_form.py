@@ -6,7 +6,8 @@ import pytest
 from webui.errors import PictureError
 from webui.infotext import parse
 from webui.png import PictureText
-from webui.recipe import PARAMS, Recipe, Whole
+from webui.params import Param, Seed, Whole
+from webui.recipe import PARAMS, Recipe
 from webui.studio import Studio
 from webui.ui import form
 
@@ -15,22 +16,24 @@ SKIP = gr.skip()
 
 def test_every_parameter_has_a_component_with_its_declaration() -> None:
     assert set(form.NAMES) | set(form.HIDDEN) == set(PARAMS)
-    assert set(form.MAIN) | set(form.MORE) == set(form.NAMES)
+    assert sorted([*form.MAIN, *form.VARY, *form.MORE]) == sorted(form.NAMES)
     for name in form.NAMES:
         part, param = form.component(name, PARAMS[name].default, ["reseed"]), PARAMS[name]
         assert part.label == param.label
-        assert part.value == param.default
+        assert part.value == (str(param.default) if isinstance(param, Seed) else param.default)
         if isinstance(param, Whole):
             assert (part.minimum, part.maximum, part.step) == (param.minimum, param.maximum, param.step)
 
 
 def test_no_field_that_can_hold_a_seed_is_a_number() -> None:
     assert type(form.seed_field()) is gr.Textbox
+    assert type(form.component("variation_seed", 2**64 - 1)) is gr.Textbox
+    assert form.component("variation_seed", 2**64 - 1).value == "18446744073709551615"
 
 
 def test_a_parameter_without_a_component_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(PARAMS, "steps", PARAMS["seed"])
-    with pytest.raises(TypeError, match="no component for Seed"):
+    monkeypatch.setitem(PARAMS, "steps", Param("Steps", "How many."))
+    with pytest.raises(TypeError, match="no component for Param"):
         form.component("steps", 1)
 
 

@@ -79,19 +79,19 @@ class DiffusionEngine:
 
     def _steps(self, model: "Model", recipe: Recipe) -> Iterator[Step]:
         from webui.engine import sampling
-        from webui.engine.noise import Stream
+        from webui.engine.noise import PictureNoise
 
         family = model.family
         shape = family.shape(recipe.width, recipe.height)
         sigmas = family.sigmas(recipe)
         denoise = model.denoiser(recipe)
         total = len(sampling.plan(recipe.sampler, sigmas, family.flow))
-        stream = Stream(recipe.seed, recipe.rng, shape)
+        noise = PictureNoise(recipe, shape, recipe.width // shape[3])
 
         def draw() -> "torch.Tensor":
-            return stream.normal().to(model.device)
+            return noise.step().to(model.device)
 
-        run = sampling.start(recipe.sampler, draw(), sigmas, draw, family.flow)
+        run = sampling.start(recipe.sampler, noise.start().to(model.device), sigmas, draw, family.flow)
         yield Step(0, total)
         x, sigma = next(run)
         for index in range(1, total + 1):

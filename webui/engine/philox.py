@@ -50,11 +50,16 @@ def randn(seed: int, draw: int, shape: tuple[int, ...]) -> NDArray[np.float32]:
     >>> [round(float(value), 4) for value in randn(0, 0, (4,))]
     [-0.9247, -0.4253, -2.6438, 0.1452]
     """
-    count = math.prod(shape)
+    index = np.arange(math.prod(shape), dtype=np.uint64)
+    return normal(seed, draw, index, np.zeros(1, np.uint64)).reshape(shape)
+
+
+def normal(seed: int, draw: int, place: Words, plane: Words) -> NDArray[np.float32]:
+    """Draw standard normal noise for counters (draw, 0, place, plane), broadcast together."""
     zero = np.zeros(1, np.uint64)
-    index = np.arange(count, dtype=np.uint64)
     key = (seed & 0xFFFFFFFF, seed >> 32)
-    word0, word1, _, _ = block((np.full(1, draw, np.uint64), zero, index, zero), key)
+    word0, word1, _, _ = block((np.full(1, draw, np.uint64), zero, place, plane), key)
     u = word0.astype(np.float64) * 2.0**-32 + 2.0**-33
     v = word1.astype(np.float64) * (_TWO_PI * 2.0**-32) + _TWO_PI * 2.0**-33
-    return (np.sqrt(-2.0 * np.log(u)) * np.sin(v)).astype(np.float32).reshape(shape)
+    result: NDArray[np.float32] = (np.sqrt(-2.0 * np.log(u)) * np.sin(v)).astype(np.float32)
+    return result

@@ -12,15 +12,25 @@ from typing import Any, Final
 import gradio as gr
 
 from webui.errors import BadValue, PictureError
-from webui.recipe import PARAMS, Choice, Number, Param, Text, Whole
+from webui.params import Choice, Number, Param, Seed, Text, Variations, Whole
+from webui.recipe import PARAMS
 from webui.studio import COUNT
 
 HIDDEN: Final = ("seed", "model_hash")
 """Not drawn from their declaration: the seed field takes more than one seed, the hash follows from the model."""
 NAMES: Final = tuple(name for name in PARAMS if name not in HIDDEN)
 MAIN: Final = ("prompt", "negative_prompt", "sampler", "schedule", "steps", "cfg_scale", "width", "height", "model")
-"""The parameters that the page puts in a place of their own; all others are listed under *More*."""
-MORE: Final = tuple(name for name in NAMES if name not in MAIN)
+VARY: Final = (
+    "variation_strength",
+    "variation_seed",
+    "variations",
+    "variation_noise",
+    "resize_width",
+    "resize_height",
+    "noise_layout",
+)
+MORE: Final = tuple(name for name in NAMES if name not in (*MAIN, *VARY))
+"""The parameters that have a place of their own, those that vary a seed, and all others, which are under *More*."""
 EXTRA: Final = ("seed", "count", "numbering")
 NUMBERING_LABELS: Final = (("+1 each", "increment"), ("same", "same"), ("random", "random"))
 
@@ -50,6 +60,10 @@ def component(name: str, value: Any, models: Sequence[str] = ()) -> Any:
     shared = {"label": param.label, "value": value, "elem_id": name, "interactive": True}
     if name == "model":
         return gr.Dropdown([*models], **shared, filterable=True)
+    if isinstance(param, Seed):  # text, so that every digit arrives; −1 is settled by the studio
+        return gr.Textbox(**{**shared, "value": str(value)}, lines=1, max_lines=1, placeholder="−1 = random")
+    if isinstance(param, Variations):
+        return gr.Textbox(**shared, lines=1, max_lines=1, placeholder="12:0.1, 99:0.05")
     if isinstance(param, Text):
         return gr.Textbox(**shared, lines=param.lines, max_lines=max(8, param.lines), placeholder=param.help)
     if isinstance(param, Whole | Number):
@@ -133,7 +147,8 @@ def updates(values: Mapping[str, Any], models: Sequence[str]) -> tuple[list[Any]
 
 def _accepted(name: str, value: Any, sentences: list[str]) -> Any:
     try:
-        return PARAMS[name].check(value)
+        found = PARAMS[name].check(value)
+        return str(found) if isinstance(PARAMS[name], Seed) else found
     except BadValue as problem:
         sentences.append(f"{problem} The form keeps its own.")
         return gr.skip()

@@ -174,6 +174,11 @@ def _compose(handlers: Handlers, parts: dict[str, Any]) -> dict[str, Any]:
         fields["seed"] = form.seed_field()
         parts["tools"] = _html("seedtools", _tools(*SEED_TOOLS), "dice", "recycle", "plus")
     parts["note"] = _html("seednote", views.note(""))
+    with gr.Accordion("Vary the seed", open=False, elem_id="vary"):
+        for pair in (form.VARY[:2], form.VARY[2:4], form.VARY[4:6], form.VARY[6:]):
+            with gr.Row():
+                for name in pair:
+                    fields[name] = form.component(name, first[name])
     with gr.Row(elem_id="gorow"):
         parts["go"] = gr.Button("Generate", variant="primary", elem_id="go", scale=2, min_width=120)
         parts["new"] = gr.Button("New seed", elem_id="go-new", scale=1, min_width=104)
