@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from webui.engine.conditioning import Chunk, Embedding, chunks, emphasise, match
+from webui.engine.conditioning import Chunk, Embedding, chunks, emphasise, interpolate, match, variants
 from webui.errors import BadValue
 
 
@@ -163,3 +163,86 @@ def test_count(reader):
     assert reader.count("") == (0, 75)
     assert reader.count("a lake, (night:1.2)") == (4, 75)
     assert reader.count("lake BREAK night") == (2, 150)
+
+
+def test_count_is_the_most_of_all_steps_and_parts(reader):
+    assert reader.count("[a lake:night:0.5]") == reader.count("a lake")
+    assert reader.count("[a|b|a lake, night]") == reader.count("a lake, night")
+    assert reader.count("night AND a lake, night") == reader.count("a lake, night")
+    assert reader.count("a lake <lora:watercolour:0.8>") == reader.count("a lake ")
+
+
+def test_variants():
+    assert variants("a") == ["a"]
+    assert variants("[a:b:0.5] AND [c|d]") == ["a", "b", "c", "d"]
+    many = variants("[" + "|".join("x" * n for n in range(40)) + "]")
+    assert len(many) == 8 and many[-1] == "x" * 39
+
+
+@pytest.fixture(scope="module")
+def strong(engines):
+    """A reader whose features have a mean; the bundled encoder has next to none."""
+    return engines["sd1"]._model("sd1", "").family.reader
+
+
+def test_no_norm_multiplies_and_leaves_the_mean(strong):
+    plain = strong.read("a (lake:1.0) at night", 1).tokens
+    found = strong.read("a (lake:1.4) at night", 1, "No norm").tokens
+    (chunk,) = chunks(strong.tokenizers[0], "a (lake:1.4) at night")
+    weights = torch.ones(77)
+    weights[1 : 1 + len(chunk.tokens)] = torch.tensor(chunk.weights)
+    assert torch.equal(found, plain * weights[None, :, None])
+    assert found.mean() != pytest.approx(plain.mean().item(), rel=1e-6)
+
+
+def test_ignore_is_the_prompt_without_weights(strong):
+    assert torch.equal(
+        strong.read("a (lake:1.4) at night", 1, "Ignore").tokens, strong.read("a (lake:1.0) at night", 1).tokens
+    )
+
+
+def test_none_reads_the_brackets_as_words(strong):
+    tokenizer = strong.tokenizers[0]
+    text = "a (lake:1.4) BREAK night"
+    ids = tokenizer(text, padding="max_length", max_length=77, return_tensors="pt").input_ids
+    with torch.inference_mode():
+        expected = strong.encoders[0](ids).last_hidden_state
+    assert torch.equal(strong.read(text, 1, "None").tokens, expected)
+
+
+def test_the_manners_differ_where_there_is_a_weight_and_only_there(strong):
+    ways = [
+        ("Original", "A1111"),
+        ("No norm", "A1111"),
+        ("Ignore", "A1111"),
+        ("None", "A1111"),
+        ("Original", "ComfyUI"),
+    ]
+    found = [strong.read("a (lake:1.4) at night", 1, *way).tokens for way in ways]
+    assert all(not torch.equal(a, b) for index, a in enumerate(found) for b in found[:index])
+    same = [strong.read("a lake, night", 1, *way).tokens for way in ways]
+    assert all(torch.equal(same[0], other) for other in same[1:])
+
+
+def test_forge_reads_as_a1111(strong):
+    text = "a (lake:1.4), [night]"
+    assert torch.equal(strong.read(text, 1).tokens, strong.read(text, 1, "Original", "Forge").tokens)
+
+
+def test_comfyui_weighs_between_the_empty_prompt_and_the_word(strong):
+    empty, plain = strong.read("", 1).tokens, strong.read("a lake", 1).tokens
+    doubled, none = (strong.read(f"(a lake:{w})", 1, "Original", "ComfyUI").tokens for w in (2, 0))
+    assert torch.allclose(doubled[:, 1:3], empty[:, 1:3] + 2 * (plain - empty)[:, 1:3], atol=1e-6)
+    assert torch.allclose(none[:, 1:3], empty[:, 1:3], atol=1e-6)
+    assert torch.equal(doubled[:, 3:], plain[:, 3:])
+
+
+def test_interpolate_by_hand():
+    features, empty = torch.tensor([[[1.0, 2.0], [3.0, 4.0]]]), torch.ones(1, 2, 2)
+    assert torch.equal(interpolate(features, empty, (1.0, 2.0)), torch.tensor([[[1.0, 2.0], [5.0, 7.0]]]))
+
+
+def test_the_cache_knows_the_manner(strong):
+    ways = ("Original", "No norm", "Original")
+    first, other, again = (strong.read("(dawn:1.3) x", 1, way).tokens for way in ways)
+    assert torch.equal(first, again) and not torch.equal(first, other)

@@ -6,7 +6,7 @@ import torch
 from diffusers import DiffusionPipeline
 
 from tests.engine import tiny
-from webui.engine import families, loading
+from webui.engine import families, loading, script
 from webui.engine.checkpoints import Catalog
 from webui.engine.diffusion import DiffusionEngine
 from webui.engine.noise import Stream
@@ -19,6 +19,11 @@ def small(family: str, **changes: object) -> Recipe:
         **{"prompt": "a red house", "negative_prompt": "fog", "seed": 3, "steps": 3, "width": 64, "height": 64,
            "model": family, "sampler": "Euler", "cfg_scale": 3.0, **changes}
     )  # fmt: skip
+
+
+def groups(family, recipe: Recipe):
+    read = script.read(recipe)
+    return family._groups(recipe, read, read.at(1))
 
 
 @pytest.mark.parametrize("family", tiny.FAMILIES)
@@ -85,7 +90,7 @@ def test_sdxl_embeddings_equal_the_stock_pipeline(engines, models):
 def test_sdxl_reads_an_empty_negative_prompt_as_zeros(engines):
     family = engines["sdxl"]._model("sdxl", "").family
     for text, anything in ((" ", False), ("fog", True)):
-        ((negative, positive),) = family._groups(small("sdxl", negative_prompt=text))
+        ((negative, positive),) = groups(family, small("sdxl", negative_prompt=text))
         assert bool(negative.tokens.any()) is bool(negative.pooled.any()) is anything
         assert positive.tokens.any()
 
@@ -96,11 +101,11 @@ def test_very_long_prompts_go_one_by_one_and_say_the_same(engines, monkeypatch, 
     adapter = engines[family]._model(family, "").family
     recipe = small(family, prompt="lake " * 160, negative_prompt="fog " * 80)
     latent = Stream(1, "NV", (1, 4, 8, 8)).normal()
-    assert [len(group) for group in adapter._groups(recipe)] == [2]
+    assert [len(group) for group in groups(adapter, recipe)] == [2]
     with torch.inference_mode():
         together = adapter.denoiser(recipe)(latent, 2.0)
         monkeypatch.setattr(families, "LONGEST", 77)
-        assert [len(group) for group in adapter._groups(recipe)] == [1, 1]
+        assert [len(group) for group in groups(adapter, recipe)] == [1, 1]
         apart = adapter.denoiser(recipe)(latent, 2.0)
     assert torch.allclose(together, apart, atol=1e-5)
 
@@ -144,3 +149,25 @@ def test_decode_uses_mean_and_spread_where_a_model_has_them(engines):
     shifted = loading.decode(vae, (latent / vae.config.scaling_factor - 0.5) / 2.0 * vae.config.scaling_factor)
     vae.register_to_config(latents_mean=None, latents_std=None)
     assert torch.allclose(plain, shifted, atol=1e-5)
+
+
+@pytest.mark.parametrize(("profile", "told"), [("A1111", False), ("Forge", True), ("ComfyUI", True)])
+def test_the_profile_chooses_the_timestep(engines, profile, told):
+    """A1111 tells the network a fractional timestep, Forge and ComfyUI the nearest whole one."""
+    family = engines["sd1"]._model("sd1", "").family
+    recipe, latent = small("sd1", profile=profile, cfg_scale=1.0), Stream(1, "NV", (1, 4, 8, 8)).normal()
+    time = family.levels.timestep(0.7, nearest=told)
+    assert time.is_integer() is told
+    with torch.inference_mode():
+        tokens = family.reader.read("a red house", 1).tokens
+        noise = family.pipe.unet(latent / (0.7**2 + 1) ** 0.5, torch.tensor(time), encoder_hidden_states=tokens)[0]
+        assert torch.equal(family.denoiser(recipe)(latent, 0.7), latent - noise * 0.7)
+
+
+@pytest.mark.parametrize("family", tiny.FAMILIES)
+def test_samplers_that_discard_a_sigma_have_their_steps(engines, family):
+    adapter = engines[family]._model(family, "").family
+    for sampler in ("Euler", "DPM2", "DPM++ 3M SDE"):
+        sigmas = adapter.sigmas(small(family, sampler=sampler, schedule="Karras", steps=5))
+        assert len(sigmas) == 6 and sigmas[-1] == 0
+    assert adapter.sigmas(small(family, sampler="DPM2", schedule="Karras", steps=5))[4] > sigmas[5]

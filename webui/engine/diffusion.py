@@ -79,7 +79,7 @@ class DiffusionEngine:
 
     def _steps(self, model: "Model", recipe: Recipe) -> Iterator[Step]:
         from webui.engine import sampling
-        from webui.engine.noise import PictureNoise
+        from webui.engine.picture_noise import PictureNoise
 
         family = model.family
         shape = family.shape(recipe.width, recipe.height)
@@ -88,16 +88,24 @@ class DiffusionEngine:
         total = len(sampling.plan(recipe.sampler, sigmas, family.flow))
         noise = PictureNoise(recipe, shape, recipe.width // shape[3])
 
+        path = noise.path(sigmas)
+
         def draw() -> "torch.Tensor":
             return noise.step().to(model.device)
 
-        run = sampling.start(recipe.sampler, noise.start().to(model.device), sigmas, draw, family.flow)
+        def brownian(sigma: float, following: float) -> "torch.Tensor":
+            return path(sigma, following).to(model.device)
+
+        first = noise.start().to(model.device)
+        run = sampling.start(recipe.sampler, first, sigmas, draw, family.flow, brownian=brownian)
         yield Step(0, total)
         x, sigma = next(run)
-        for index in range(1, total + 1):
+        index = 0
+        while sigma > 0:  # 0 at the end: an adaptive sampler may end before the plan or after it
             denoised, x, sigma = model.advance(run, denoise, x, sigma)
+            index, total = index + 1, max(total, index + 1)
             yield Step(index, total, preview=model.preview.picture(denoised))
-        yield Step(total, total, image=model.image(x), fingerprint=self.fingerprint(model))
+        yield Step(index, index, image=model.image(x), fingerprint=self.fingerprint(model))
 
     def _model(self, name: str, model_hash: str) -> "Model":
         """Return the model, loaded; the one that was loaded before is given up for another."""

@@ -4,32 +4,38 @@ The promise: a family adapts the components of a diffusers pipeline to one inter
 and keeps no state of a picture, so nothing is left behind by one that is cancelled. Networks run in their own dtype;
 the latent that goes in and the estimate that comes out are float32. The layout of guided calls is fixed, as it is in
 diffusers: one call with the rows (negative, positive), or two calls for Flux and for prompts of very unequal lengths;
-at CFG scale 1 there is one row, and the negative prompt is not read.
+at CFG scale 1 there is one row, and the negative prompt is not read. Prompts joined by AND are further rows, two a
+call. A denoiser counts its calls, since prompts may change from step to step: each picture asks for its own.
 """
 
 import math
 import threading
-from collections.abc import Callable
-from typing import Any, Protocol, TypeAlias
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol, TypeAlias, TypeVar
 
 import numpy as np
 import torch
 
 from webui import prompt, samplers
 from webui.engine import schedules
+from webui.engine import script as scripts
 from webui.engine.checkpoints import check_size
-from webui.engine.conditioning import CACHED, ClipReader, Embedding, match
+from webui.engine.conditioning import CACHED, ClipReader, Embedding, match, variants
 from webui.engine.schedules import Levels
+from webui.engine.script import Script
 from webui.errors import CheckpointError
 from webui.recipe import Recipe
 
 Denoiser: TypeAlias = Callable[[torch.Tensor, float], torch.Tensor]
 """Takes x (1, C, H, W) and sigma; returns the denoised estimate, float32."""
+T = TypeVar("T")
 
 
 LONGEST = 12 * 77
 """Tokens. Prompts whose least common length is more than this go through the network one by one: repeating 66 and 67
 chunks to 4,422 would fill any memory."""
+NEAREST = ("Forge", "ComfyUI")
+"""Profiles in which the network is told the nearest whole timestep."""
 
 
 class Family(Protocol):
@@ -47,7 +53,7 @@ class Family(Protocol):
         ...
 
     def denoiser(self, recipe: Recipe) -> Denoiser:
-        """Read the prompts and return the function that samplers ask."""
+        """Read the prompts and return the function that samplers ask, for one picture from its first step on."""
         ...
 
     def count(self, text: str) -> tuple[int, int]:
@@ -89,35 +95,49 @@ class UNetFamily:
         return 1, self.channels, height // factor, width // factor
 
     def sigmas(self, recipe: Recipe) -> tuple[float, ...]:
-        return schedules.spaced(self.levels, samplers.settle_schedule(recipe.sampler, recipe.schedule), recipe.steps)
+        return schedules.spaced(
+            self.levels,
+            samplers.settle_schedule(recipe.sampler, recipe.schedule),
+            recipe.steps,
+            recipe.profile,
+            discard=samplers.sampler(recipe.sampler).discard_penultimate,
+            xl=self.xl,
+        )
 
     def count(self, text: str) -> tuple[int, int]:
         return self.reader.count(text)
 
     def denoiser(self, recipe: Recipe) -> Denoiser:
-        unet = self.pipe.unet
-        calls = [(len(group), self._conditions(recipe, group)) for group in self._groups(recipe)]
+        unet, nearest = self.pipe.unet, recipe.profile in NEAREST
+        script = scripts.read(recipe)
+
+        def prepare(texts: tuple[str, ...]) -> list[tuple[int, dict[str, Any]]]:
+            return [(len(group), self._conditions(recipe, group)) for group in self._groups(recipe, script, texts)]
+
+        calls = script.follow(prepare)
 
         def denoise(x: torch.Tensor, sigma: float) -> torch.Tensor:
             scaled = (x / math.hypot(sigma, 1)).to(unet.dtype)
-            timestep = torch.tensor(self.levels.timestep(sigma), dtype=torch.float32, device=unet.device)
-            rows = [unet(scaled.repeat(count, 1, 1, 1), timestep, **known)[0] for count, known in calls]
-            return self._denoised(x, _guided(torch.cat(rows).float(), recipe.cfg_scale), sigma)
+            timestep = torch.tensor(self.levels.timestep(sigma, nearest), dtype=torch.float32, device=unet.device)
+            rows = [unet(scaled.repeat(count, 1, 1, 1), timestep, **known)[0] for count, known in calls()]
+            return self._denoised(x, _guided(torch.cat(rows).float(), recipe.cfg_scale, script.weights), sigma)
 
         return denoise
 
-    def _groups(self, recipe: Recipe) -> list[list[Embedding]]:
-        """Read the prompts and say which go through the network together: one list is one call."""
-        positive = self.reader.read(recipe.prompt, recipe.clip_skip)
-        if recipe.cfg_scale == 1:
-            return [[positive]]
-        if self.pipe.config.get("force_zeros_for_empty_prompt") and not recipe.negative_prompt.strip():
-            negative = positive.zeros()
-        else:
-            negative = self.reader.read(recipe.negative_prompt, recipe.clip_skip)
-        if math.lcm(negative.tokens.shape[1], positive.tokens.shape[1]) > LONGEST:
-            return [[negative], [positive]]
-        return [list(match(negative, positive))]
+    def _groups(self, recipe: Recipe, script: Script, texts: tuple[str, ...]) -> list[list[Embedding]]:
+        """Read the prompts of a step and say which go through the network together: one list is one call."""
+        read = [self.reader.read(text, recipe.clip_skip, recipe.emphasis, recipe.profile) for text in texts]
+        # SDXL was trained on zeros for no prompt; ComfyUI encodes the empty one
+        zeros = self.pipe.config.get("force_zeros_for_empty_prompt") and recipe.profile != "ComfyUI"
+        if zeros and script.negative is not None and not script.has_negative():
+            read[0] = read[0].zeros()
+        groups: list[list[Embedding]] = []
+        for pair in _pairs(read):
+            if len(pair) == 2 and math.lcm(*(item.tokens.shape[1] for item in pair)) <= LONGEST:
+                groups.append(list(match(*pair)))
+            else:
+                groups += [[item] for item in pair]
+        return groups
 
     def _conditions(self, recipe: Recipe, group: list[Embedding]) -> dict[str, Any]:
         unet = self.pipe.unet
@@ -186,14 +206,15 @@ class _FlowFamily:
             return tuple(float(sigma) for sigma in scheduler.sigmas)
         shift = float(np.exp(mu)) if mu is not None else float(config.get("shift", 1.0))
         levels: Levels = schedules.flow_levels(shift, int(config.get("num_train_timesteps", 1000)))
-        return schedules.spaced(levels, schedule, recipe.steps)
+        discard = samplers.sampler(recipe.sampler).discard_penultimate
+        return schedules.spaced(levels, schedule, recipe.steps, recipe.profile, discard=discard)
 
     def _own(self, steps: int) -> dict[str, Any]:
         return {"num_inference_steps": steps}
 
-    def _read(self, text: str, clip_skip: int) -> tuple[torch.Tensor, ...]:
+    def _read(self, text: str, recipe: Recipe) -> tuple[torch.Tensor, ...]:
         """Encode a prompt by the pipeline's own encoders, without weights; remember the last few."""
-        key = (prompt.plain(text), clip_skip)
+        key = (prompt.plain(text, recipe.emphasis, recipe.profile), recipe.clip_skip)
         with self._lock:
             if key not in self._cache:
                 while len(self._cache) >= CACHED:
@@ -203,7 +224,7 @@ class _FlowFamily:
 
     def _count(self, tokenizer: Any, text: str) -> int:
         with self._lock:
-            return len(tokenizer(prompt.plain(text), verbose=False).input_ids)
+            return max(len(tokenizer(prompt.plain(words), verbose=False).input_ids) for words in variants(text))
 
     def _encode(self, text: str, clip_skip: int) -> tuple[torch.Tensor, ...]:
         raise NotImplementedError
@@ -226,22 +247,30 @@ class Sd3Family(_FlowFamily):
         return self._count(tokenizer, text), room
 
     def denoiser(self, recipe: Recipe) -> Denoiser:
-        transformer, scale = self.pipe.transformer, recipe.cfg_scale
-        texts = [recipe.prompt] if scale == 1 else [recipe.negative_prompt, recipe.prompt]
-        parts = [self._read(text, recipe.clip_skip) for text in texts]
-        tokens, pooled = (
-            torch.cat(group).to(transformer.device, transformer.dtype) for group in zip(*parts, strict=True)
-        )
+        transformer = self.pipe.transformer
+        script = scripts.read(recipe)
+
+        def prepare(texts: tuple[str, ...]) -> list[tuple[torch.Tensor, ...]]:
+            pairs = _pairs([self._read(text, recipe) for text in texts])
+            return [
+                tuple(torch.cat(group).to(transformer.device, transformer.dtype) for group in zip(*pair, strict=True))
+                for pair in pairs
+            ]
+
+        calls = script.follow(prepare)
 
         def denoise(x: torch.Tensor, sigma: float) -> torch.Tensor:
-            velocity = transformer(
-                hidden_states=x.to(transformer.dtype).repeat(len(texts), 1, 1, 1),
-                timestep=self._time(sigma).expand(len(texts)),
-                encoder_hidden_states=tokens,
-                pooled_projections=pooled,
-                return_dict=False,
-            )[0]
-            return x - _guided(velocity.float(), scale) * sigma
+            velocities = [
+                transformer(
+                    hidden_states=x.to(transformer.dtype).repeat(len(tokens), 1, 1, 1),
+                    timestep=self._time(sigma).expand(len(tokens)),
+                    encoder_hidden_states=tokens,
+                    pooled_projections=pooled,
+                    return_dict=False,
+                )[0]
+                for tokens, pooled in calls()
+            ]
+            return x - _guided(torch.cat(velocities).float(), recipe.cfg_scale, script.weights) * sigma
 
         return denoise
 
@@ -265,8 +294,8 @@ class FluxFamily(_FlowFamily):
         _, channels, height, width = shape = self.shape(recipe.width, recipe.height)
         places = self.pipe._prepare_latent_image_ids(1, height // 2, width // 2, device, dtype)
         distilled = bool(transformer.config.guidance_embeds)
-        texts = [recipe.prompt] if distilled or scale == 1 else [recipe.negative_prompt, recipe.prompt]
-        parts = [self._read(text, recipe.clip_skip) for text in texts]
+        script = scripts.read(recipe, guided=not distilled)
+        calls = script.follow(lambda texts: [self._read(text, recipe) for text in texts])
         guidance = torch.full([1], scale, device=device, dtype=torch.float32) if distilled else None
 
         def denoise(x: torch.Tensor, sigma: float) -> torch.Tensor:
@@ -282,10 +311,10 @@ class FluxFamily(_FlowFamily):
                     img_ids=places,
                     return_dict=False,
                 )[0]
-                for tokens, pooled, places_of_text in parts
+                for tokens, pooled, places_of_text in calls()
             ]
             unpacked = _unpack(torch.cat(velocities).float(), shape)
-            return x - (unpacked if distilled else _guided(unpacked, scale)) * sigma
+            return x - _guided(unpacked, scale, script.weights) * sigma
 
         return denoise
 
@@ -297,12 +326,22 @@ class FluxFamily(_FlowFamily):
         return {"num_inference_steps": steps, "sigmas": np.linspace(1.0, 1 / steps, steps)}
 
 
-def _guided(rows: torch.Tensor, scale: float) -> torch.Tensor:
-    """Guide rows (negative, positive), or leave one row (Ho and Salimans 2022, https://arxiv.org/abs/2207.12598)."""
+def _guided(rows: torch.Tensor, scale: float, weights: Sequence[float]) -> torch.Tensor:
+    """Guide rows (negative, positive, …), or leave one row (Ho and Salimans 2022, https://arxiv.org/abs/2207.12598).
+
+    Several positive rows pull each with its own weight (Liu et al. 2022, https://arxiv.org/abs/2206.01714, equation
+    11). Nothing is divided by the weights, so they may sum to 0.
+    """
     if len(rows) == 1:
         return rows
-    negative, positive = rows.chunk(2)
-    return negative + scale * (positive - negative)
+    negative = guided = rows[:1]
+    for index, weight in enumerate(weights, 1):
+        guided = guided + weight * scale * (rows[index : index + 1] - negative)
+    return guided
+
+
+def _pairs(rows: list[T]) -> list[list[T]]:
+    return [rows[begin : begin + 2] for begin in range(0, len(rows), 2)]
 
 
 def _fitting(width: int, height: int, factor: int, patch: int) -> int:

@@ -16,12 +16,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from webui.errors import CheckpointError
+from webui.errors import BadValue, CheckpointError
 
 Floats = NDArray[np.float64]
 
 RHO = 7.0
 """The exponent of Karras et al. 2022, section 3.2."""
+
+AYS = (14.615, 6.475, 3.861, 2.697, 1.886, 1.396, 0.963, 0.652, 0.399, 0.152, 0.029)
+AYS_XL = (14.615, 6.315, 3.771, 2.181, 1.342, 0.862, 0.555, 0.380, 0.234, 0.113, 0.029)
+"""Align Your Steps: Sabour et al. 2024, https://arxiv.org/abs/2404.14507, ten steps for SD 1.5 and for SDXL."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,10 +42,16 @@ class Levels:
         """Return the sigma at an index between 0 and N − 1, which may be fractional."""
         return float(np.exp(np.interp(index, np.arange(len(self.sigmas)), np.log(self.sigmas))))
 
-    def timestep(self, sigma: float) -> float:
-        """Return the timestep that the network is told for a sigma; fractional between trained ones."""
+    def timestep(self, sigma: float, nearest: bool = False) -> float:
+        """Return the timestep that the network is told for a sigma; fractional between trained ones.
+
+        ``nearest``: that of the nearest trained sigma by the distance of logarithms, as in Forge and ComfyUI. Flow
+        models are told the sigma itself, everywhere.
+        """
         if self.flow:
             return sigma * len(self.sigmas)
+        if nearest:
+            return float(np.argmin(np.abs(np.log(self.sigmas) - math.log(sigma))))
         return float(np.interp(math.log(sigma), np.log(self.sigmas), np.arange(len(self.sigmas))))
 
 
@@ -89,12 +99,32 @@ def _zero_snr(alphas: Floats) -> Floats:
     return np.asarray(rescaled)
 
 
-def spaced(levels: Levels, schedule: str, steps: int) -> tuple[float, ...]:
+def spaced(  # noqa: PLR0913
+    levels: Levels, schedule: str, steps: int, profile: str = "A1111", *, discard: bool = False, xl: bool = False
+) -> tuple[float, ...]:
     """Space ``steps`` steps over the levels: ``steps`` + 1 sigmas, falling, the last one 0.
 
     ``schedule``: a settled name, so not ``Automatic``. Formulas as in A1111 1.10, except that ``DDIM`` always has the
-    number of steps asked for (A1111 makes 31 of 30).
+    number of steps asked for (A1111 makes 31 of 30). ``profile``: ``ComfyUI`` has a Beta of its own. ``discard``: space
+    one step more and drop the last sigma but one. ``xl``: the model is SDXL, for ``Align Your Steps``.
+
+    Two exceptions, both as in the programs they come from: ``KL Optimal`` ends at the lowest level, not at 0; and
+    ComfyUI's Beta has a step less for each two that would fall on one trained level (from 139 steps on).
+
+    Raises BadValue for a schedule that has no meaning for flow models.
     """
+    if discard:
+        sigmas = spaced(levels, schedule, steps + 1, profile, xl=xl)
+        return (*sigmas[:-2], sigmas[-1])
+    if schedule == "Align Your Steps":
+        if levels.flow:
+            near = "Simple or Beta"
+            raise BadValue("schedule", "Schedule type", schedule, "one that has a form for flow models", f"Try {near}.")
+        return (*_resampled(AYS_XL if xl else AYS, steps), 0.0)
+    if schedule == "KL Optimal":
+        return tuple(_kl_optimal(levels, steps))
+    if schedule == "Beta" and profile == "ComfyUI":
+        return (*_beta_of_index(levels, steps), 0.0)
     return (*_SPACINGS[schedule](levels, steps), 0.0)
 
 
@@ -129,11 +159,74 @@ def _ddim(levels: Levels, steps: int) -> list[float]:
     return [float(levels.sigmas[min(1 + k * stride, top)]) for k in reversed(range(steps))]
 
 
+def _kl_optimal(levels: Levels, steps: int) -> list[float]:
+    """Sabour et al. 2024, https://arxiv.org/abs/2404.14507, section 3: even in arctan sigma, n + 1 points."""
+    low, high = math.atan(levels.sigmas[0]), math.atan(levels.sigmas[-1])
+    return [math.tan(high + (low - high) * k / steps) for k in range(steps + 1)]
+
+
+def _resampled(table: tuple[float, ...], steps: int) -> list[float]:
+    """Interpolate the logarithm of a table's sigmas at ``steps`` even points (Sabour et al. 2024, appendix)."""
+    at = np.linspace(0, len(table) - 1, steps)
+    return [float(sigma) for sigma in np.exp(np.interp(at, np.arange(len(table)), np.log(table)))]
+
+
+def _beta(levels: Levels, steps: int) -> list[float]:
+    """Map the quantiles onto sigma, as A1111 and Forge do; Lee et al. 2024, https://arxiv.org/abs/2407.12173."""
+    low, high = levels.sigmas[0], levels.sigmas[-1]
+    return [float(low + (high - low) * at) for at in beta_quantile(np.linspace(1, 0, steps))]
+
+
+def _beta_of_index(levels: Levels, steps: int) -> list[float]:
+    """Map the quantiles onto the trained index, as ComfyUI does and the paper; equal ones are one."""
+    at = beta_quantile(1 - np.arange(steps) / steps) * (len(levels.sigmas) - 1)
+    return [float(levels.sigmas[index]) for index in dict.fromkeys(np.rint(at).astype(int))]
+
+
+def _turbo(levels: Levels, steps: int) -> list[float]:
+    """Index count · k / n − 1 for k = n, …, 1, rounded, as in Forge; for Sauer et al. 2023, arXiv 2311.17042."""
+    count = len(levels.sigmas)
+    at = np.rint(np.arange(steps, 0, -1) * (count / steps) - 1).astype(int)
+    return [float(levels.sigmas[index]) for index in at.clip(0, count - 1)]
+
+
+def beta_quantile(shares: Floats, shape: float = 0.6) -> Floats:
+    """Return the quantiles of the symmetric beta distribution, ``shape`` twice.
+
+    Inverts the regularised incomplete beta function: its power series (DLMF 8.17.7), which at 1/2 halves with each
+    term, by Newton's method on x^shape, in which it is nearly straight. The upper half is the
+    lower one mirrored.
+
+    >>> [round(float(at), 6) for at in beta_quantile(np.array([0.0, 0.1, 0.5, 0.9, 1.0]))]
+    [0.0, 0.039584, 0.5, 0.960416, 1.0]
+    """
+    order = np.arange(64)
+    factors = np.cumprod(np.concatenate([[1.0], (order[1:] - shape) / order[1:]])) / (shape + order)
+
+    def area(x: Floats) -> Floats:
+        return np.asarray((x[:, None] ** order * factors).sum(1))
+
+    half = float(area(np.array([0.5]))[0]) * 0.5**shape
+    lower = np.minimum(shares, 1 - shares) * 2 * half
+    power = lower * shape
+    for _ in range(12):
+        x = np.minimum(power ** (1 / shape), 0.5)
+        power = power - (power * area(x) - lower) * shape * (1 - x) ** (1 - shape)
+        power = np.clip(power, 0.0, 0.5**shape)
+    x = power ** (1 / shape)
+    x = np.where(shares == 0.5, 0.5, x)
+    return np.asarray(np.where(shares > 0.5, 1 - x, x))
+
+
 _SPACINGS: dict[str, Callable[[Levels, int], list[float]]] = {
     "Uniform": _uniform,
     "Karras": _karras,
     "Exponential": _exponential,
     "SGM Uniform": _sgm_uniform,
+    "Polyexponential": _exponential,
     "Simple": _simple,
+    "Normal": _uniform,
     "DDIM": _ddim,
+    "Beta": _beta,
+    "Turbo": _turbo,
 }
