@@ -5,8 +5,8 @@ import pytest
 
 from webui.errors import PictureError
 from webui.infotext import parse
-from webui.png import PictureText
 from webui.params import Param, Seed, Whole
+from webui.png import PictureText
 from webui.recipe import PARAMS, Recipe
 from webui.studio import Studio
 from webui.ui import form

@@ -368,3 +368,10 @@ def test_the_words_that_a_model_knows_are_buttons(handlers: Handlers) -> None:
     drawn = handlers.vocabulary("reseed")
     assert 'data-text="at sunset"' in drawn
     assert handlers.vocabulary("nowhere") == ""
+
+
+def test_a_trap_in_a_prompt_is_named_and_its_text_escaped(handlers: Handlers) -> None:
+    assert handlers.traps("a quiet lake", "fog") == ""
+    drawn = handlers.traps("a wide <b>picture</b>, 16:9", "")
+    assert "The prompt ends in &#x27;:9&#x27;" in drawn
+    assert "<b>" not in drawn

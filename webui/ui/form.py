@@ -160,7 +160,7 @@ def known(found: Any) -> tuple[dict[str, Any], list[str]]:
         return dict(found.recipe.values()), []
     if found.reading is None or not found.reading.values:
         raise PictureError("The picture carries no recipe: it was made or saved by a program that writes none.")
-    return dict(found.reading.values), [str(problem) for problem in found.reading.problems]
+    return dict(found.reading.values), [*map(str, found.reading.problems), *found.reading.notes]
 
 
 def part(values: Mapping[str, Any], what: str) -> dict[str, Any]:

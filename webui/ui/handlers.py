@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import gradio as gr
 
-from webui import png, seeds
+from webui import png, prompt_traps, seeds
 from webui.errors import BadRecipe, BadValue, JobError, PictureError, ReseedError
 from webui.gallery import Record
 from webui.jobs import Progress
@@ -321,6 +321,11 @@ class Handlers:
             return views.tokens(self.studio.count_tokens(text or "", model))
         except ReseedError:
             return ""
+
+    def traps(self, prompt: str, negative: str) -> str:
+        """Warn of what in the prompts probably does not mean what it seems to."""
+        found = [*prompt_traps.warnings(prompt or ""), *prompt_traps.warnings(negative or "", negative=True)]
+        return views.traps(found)
 
     def change_model(self, model: str, before: str, width: Any, height: Any) -> tuple[Any, Any, str]:
         """Follow a change of model: a size that was the old model's own becomes the new one's."""

@@ -168,6 +168,7 @@ def _compose(handlers: Handlers, parts: dict[str, Any]) -> dict[str, Any]:
     parts["tokens"] = _html("tokens")
     fields = {"prompt": form.component("prompt", first["prompt"])}
     fields["negative_prompt"] = form.component("negative_prompt", first["negative_prompt"])
+    parts["traps"] = _html("traps")
     words = handlers.vocabulary(handlers.studio.model)
     parts["words"] = _html("words", words, script="window.reseed.addWord(element);")
     with gr.Row(elem_id="seedrow"):
@@ -318,6 +319,15 @@ def _connect_form(handlers: Handlers, page: Form, parts: dict[str, Any], demo: A
         handlers.count_tokens,
         [page["prompt"], model],
         parts["tokens"],
+        trigger_mode="always_last",
+        **SHARED,
+    )
+    prompts = [page["prompt"], page["negative_prompt"]]
+    gr.on(
+        [part.change for part in prompts],
+        handlers.traps,
+        prompts,
+        parts["traps"],
         trigger_mode="always_last",
         **SHARED,
     )

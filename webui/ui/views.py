@@ -289,6 +289,12 @@ def note(sentence: str, kind: str = "said") -> str:
     return f'<p class="{kind}" role="status" aria-live="polite">{escape(sentence)}</p>'
 
 
+def traps(sentences: Sequence[str]) -> str:
+    """Draw the warnings about a prompt under its field, or nothing."""
+    rows = "".join(f"<li>{escape(sentence)}</li>" for sentence in sentences)
+    return f'<ul class="traps" role="status" aria-live="polite">{rows}</ul>' if rows else ""
+
+
 def tokens(count: tuple[int, int] | None) -> str:
     """Draw the token counter of a prompt, or nothing while the model is not loaded."""
     if count is None:
