@@ -6,18 +6,46 @@ from webui import samplers
 from webui.recipe import Recipe
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0\r"), max_size=200)
-RECIPES = st.builds(
-    Recipe.of,
-    prompt=TEXT,
-    negative_prompt=TEXT,
-    seed=st.integers(0, 2**64 - 1),
-    steps=st.integers(1, 150),
-    sampler=st.sampled_from(samplers.sampler_names()),
-    schedule=st.sampled_from(samplers.schedule_names()),
-    cfg_scale=st.floats(0, 30),
-    width=st.integers(8, 256).map(lambda cells: cells * 8),
-    height=st.integers(8, 256).map(lambda cells: cells * 8),
-    model=TEXT,
-    clip_skip=st.integers(1, 12),
-    rng=st.sampled_from(["NV", "CPU"]),
+SEEDS = st.integers(0, 2**64 - 1)
+SIDES = st.integers(8, 256).map(lambda cells: cells * 8)
+HASHES = st.just("") | st.text("0123456789abcdef", min_size=10, max_size=64)
+VARIATIONS = st.lists(st.tuples(SEEDS, st.integers(0, 100)), max_size=4).map(
+    lambda pairs: ", ".join(f"{seed}:{percent / 100}" for seed, percent in pairs)
 )
+SOURCES = st.tuples(SIDES, SIDES) | st.just((0, 0))
+NOISES = st.sampled_from([("NV", "plain"), ("NV", "centred"), ("CPU", "plain")])
+
+
+@st.composite
+def _recipes(draw: st.DrawFn) -> Recipe:
+    """Draw a recipe; sides of a source go together, and only NV can be centred."""
+    resize_width, resize_height = draw(SOURCES)
+    rng, noise_layout = draw(NOISES)
+    return Recipe.of(
+        prompt=draw(TEXT),
+        negative_prompt=draw(TEXT),
+        seed=draw(SEEDS),
+        steps=draw(st.integers(1, 150)),
+        sampler=draw(st.sampled_from(samplers.sampler_names())),
+        schedule=draw(st.sampled_from(samplers.schedule_names())),
+        cfg_scale=draw(st.floats(0, 30)),
+        width=draw(SIDES),
+        height=draw(SIDES),
+        model=draw(TEXT),
+        model_hash=draw(HASHES),
+        clip_skip=draw(st.integers(1, 12)),
+        rng=rng,
+        noise_layout=noise_layout,
+        variation_seed=draw(SEEDS),
+        variation_strength=draw(st.just(0.0) | st.floats(0, 1)),
+        variations=draw(VARIATIONS),
+        variation_noise=draw(st.sampled_from(["start", "every step"])),
+        resize_width=resize_width,
+        resize_height=resize_height,
+        ensd=draw(st.just(0) | st.integers(0, 2**32 - 1)),
+        emphasis=draw(st.sampled_from(["Original", "No norm", "Ignore", "None"])),
+        profile=draw(st.sampled_from(["A1111", "Forge", "ComfyUI"])),
+    )
+
+
+RECIPES = _recipes()

@@ -8,23 +8,61 @@ from tests.growth import growth
 from tests.strategies import RECIPES
 from webui import infotext
 from webui.infotext import Reading, parse
-from webui.recipe import Recipe
+from webui.recipe import PARAMS, Recipe
+
+
+def carried(recipe: Recipe) -> Recipe:
+    """The recipe as infotext holds it: without a variation, as in A1111, the variation seed is not written."""
+    return recipe if recipe.variation_strength > 0 else recipe.but(variation_seed=0)
 
 
 @given(RECIPES)
-def test_everything_but_the_words_survives(recipe: Recipe) -> None:
-    values = parse(infotext.format(recipe)).values
-    for name in ("steps", "sampler", "schedule", "cfg_scale", "seed", "width", "height", "clip_skip", "rng"):
-        assert values.get(name, 1) == getattr(recipe, name)
+def test_a_recipe_comes_back(recipe: Recipe) -> None:
+    reading = parse(infotext.format(recipe, {"Version": "Reseed 1"}))
+    assert Recipe.of(**reading.values) == carried(recipe)
+    assert (reading.rest, reading.problems, reading.notes) == ({"Version": "Reseed 1"}, (), ())
 
 
-@given(RECIPES)
-def test_ordinary_words_survive(recipe: Recipe) -> None:
-    words = " ".join(recipe.prompt.split()).replace("Negative prompt:", "")
-    recipe = recipe.but(prompt=words.strip(), negative_prompt="fog,\nrain: (heavy:1.2)")
-    values = parse(infotext.format(recipe)).values
-    assert values["prompt"] == recipe.prompt
-    assert values["negative_prompt"] == recipe.negative_prompt
+NEAR = st.lists(
+    st.sampled_from(["Negative prompt:", "Steps: 2, Sampler: Euler, Seed: 3", "Template:", "\n", " ", "x", ", "])
+).map("".join)
+
+
+@given(NEAR, NEAR)
+def test_words_that_look_like_infotext_come_back(prompt: str, negative: str) -> None:
+    recipe = Recipe.of(prompt=prompt, negative_prompt=negative, seed=1)
+    assert Recipe.of(**parse(infotext.format(recipe)).values) == recipe
+
+
+def test_only_words_that_the_layout_cannot_hold_are_written_twice() -> None:
+    plain = Recipe.of(prompt="a lake,\nscene: night", negative_prompt="fog", seed=1)
+    assert "Exact" not in infotext.format(plain)
+    told = infotext.format(plain.but(prompt="a lake\nNegative prompt: x"))
+    assert 'Exact prompt: "a lake\\nNegative prompt: x"' in told
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({}, ""),
+        ({"variation_seed": 5}, ""),
+        ({"variation_seed": 5, "variation_strength": 0.1}, "Variation seed: 5, Variation seed strength: 0.1"),
+        ({"resize_width": 512, "resize_height": 640}, "Seed resize from: 512x640"),
+        ({"ensd": 31337}, "ENSD: 31337"),
+        ({"emphasis": "No norm"}, "Emphasis: No norm"),
+        ({"variations": "12:0.1, 99:0.05"}, 'Variations: "12:0.1, 99:0.05"'),
+        ({"variation_noise": "every step"}, "Variation noise: every step"),
+        ({"noise_layout": "centred"}, "Noise layout: centred"),
+        ({"profile": "Forge"}, "Compatibility: Forge"),
+        ({"clip_skip": 2}, "Clip skip: 2"),
+    ],
+)
+def test_keys_are_written_only_when_they_mean_something(changes: dict[str, object], told: str) -> None:
+    plain = infotext.format(Recipe.of(seed=1)).split(", ")
+    more = infotext.format(Recipe.of(seed=1, **changes))
+    assert told in more
+    assert all(pair in more for pair in plain)
+    assert len(more) == len(", ".join(plain)) + (len(told) + 2 if told else 0)
 
 
 A1111 = """masterpiece, (dense forest:1.2), duckling
@@ -41,10 +79,26 @@ def test_a1111() -> None:
         "prompt": "masterpiece, (dense forest:1.2), duckling\nby the stream",
         "negative_prompt": "lowres, text,\nblurry",
         "sampler": "DPM++ 2M", "schedule": "Karras", "steps": 30, "cfg_scale": 7.5, "seed": 1269646841,
-        "width": 512, "height": 768, "model_hash": "6ce0161689", "model": "v1-5-pruned", "clip_skip": 2,
+        "width": 512, "height": 768, "model_hash": "6ce0161689", "model": "v1-5-pruned", "clip_skip": 2, "ensd": 31337,
+        # What it leaves out means these:
+        "rng": "NV", "variation_strength": 0.0, "variations": "", "variation_noise": "start", "resize_width": 0,
+        "resize_height": 0, "noise_layout": "plain", "emphasis": "Original", "profile": "A1111",
     }  # fmt: skip
-    assert reading.rest == {"ENSD": "31337", "Lora hashes": "a: 1b2c, d: 3e4f", "Version": "v1.6.0"}
+    assert reading.rest == {"Lora hashes": "a: 1b2c, d: 3e4f", "Version": "v1.6.0"}
     assert reading.problems == ()
+    assert reading.notes == (
+        "Made by A1111 1.6.0: its arithmetic is used.",
+        "Noise from the graphics card: NV gives the same numbers for most sizes.",
+    )
+    assert reading.source == "A1111"
+
+
+def test_a_picture_without_a_variation_takes_it_out_of_the_form() -> None:
+    """A form that holds a variation may not keep it when another program's picture is loaded: it would be another."""
+    values = parse(A1111).values
+    assert Recipe.of(seed=1, variation_strength=0.5, variation_seed=3, resize_width=64, resize_height=64).but(
+        **values
+    ) == Recipe.of(variation_seed=3, **values)
 
 
 def test_a_seed_of_64_bits_keeps_its_digits() -> None:
@@ -65,9 +119,11 @@ def test_parameters_without_a_prompt() -> None:
 
 
 def test_values_not_allowed_are_problems_not_defaults() -> None:
-    reading = parse("x\nSteps: 9999, Sampler: Nonsense, Seed: -1, Size: 500x501, RNG: GPU")
+    reading = parse("x\nSteps: 9999, Sampler: Nonsense, Seed: -1, Size: 500x501, RNG: DICE")
     assert not {"steps", "sampler", "seed", "width", "height", "rng"} & reading.values.keys()
-    assert [problem.field for problem in reading.problems] == ["sampler", "width", "height", "steps", "seed", "rng"]
+    assert sorted(problem.field for problem in reading.problems) == sorted(
+        ["rng", "sampler", "width", "height", "steps", "seed"]
+    )
 
 
 @given(st.text(max_size=300))
@@ -75,14 +131,16 @@ def test_reading_is_total(text: str) -> None:
     assert isinstance(parse(text), Reading)
 
 
-@given(st.text(st.sampled_from('Steps: Seed,"\\\n1x{}'), max_size=200))
+@given(st.text(st.sampled_from('Steps: Seed,"\\\n1x{}[]'), max_size=200))
 def test_reading_is_total_near_the_grammar(text: str) -> None:
     assert isinstance(parse(text), Reading)
 
 
 @pytest.mark.parametrize(
-    "unit", ["a", "a: b, ", "a" * 60 + " ", 'Steps: "', "Steps: 1, ", ",", 'k: "\\"', " ", "a ", "a b: ", "a-/ ", ":"]
-)
+    "unit", ["a", "a: b, ", "a" * 60 + " ", 'Steps: "', "Steps: 1, ", ",", 'k: "\\"', " ", "a ", "a b: ", "a-/ ", ":",
+     "k: [", 'k: ["', "k: {}, ", 'k: [{"', "Steps: 1, x, ", "Steps: 1, k: x, y, ", "Template: \n", "Steps: 1,\n",
+     "Steps: 1, Seed: 2\nTemplate:\n", "Negative prompt:", 'k: "\\", ', "k.", "[", "Exact prompt: \"a"],
+)  # fmt: skip
 def test_a_hundred_thousand_characters_take_linear_time(unit: str) -> None:
     assert growth(parse, unit) < 25
 
@@ -91,3 +149,28 @@ def test_a_hundred_thousand_characters_take_linear_time(unit: str) -> None:
     st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=30)))  # fmt: skip
 def test_further_keys_survive(extras: dict[str, str]) -> None:
     assert parse(infotext.format(Recipe.of(seed=1), extras)).rest == extras
+
+
+KEYS = st.text(st.sampled_from("abcXYZ /-%.湖1"), min_size=1, max_size=20).map(lambda key: f"k{key.strip()}k")
+
+
+@given(st.dictionaries(KEYS, st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=30), max_size=6))
+def test_foreign_keys_are_kept(extras: dict[str, str]) -> None:
+    assert parse(infotext.format(Recipe.of(seed=1), extras)).rest == extras
+
+
+FIELDS = st.sampled_from(["Seed", "Size", "Model", "RNG", "ENSD", "Variations", "Seed resize from", "Size-1", "x"])
+
+
+@given(st.lists(st.tuples(FIELDS, st.text(max_size=12)).map(": ".join)).map(", ".join))
+def test_nothing_wrong_becomes_a_value(line: str) -> None:
+    """Whatever stands behind the keys: each value is one that a recipe holds, and a field is a value or a problem."""
+    reading = parse(f"x\nSteps: 3, Sampler: Euler, {line}")
+    for name, value in reading.values.items():
+        assert PARAMS[name].check(value) == value
+    assert not {problem.field for problem in reading.problems} & reading.values.keys()
+
+
+def test_a_value_that_only_begins_with_quotes_is_kept_whole() -> None:
+    line = 'Steps: 2, Seed: 3, A: "b" and c, D: "e, f" , G: {"h": [1, 2]}, I: [x, J: 5'
+    assert parse(line).rest == {"A": '"b" and c', "D": "e, f", "G": '{"h": [1, 2]}', "I": "[x", "J": "5"}

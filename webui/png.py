@@ -1,11 +1,12 @@
-"""Pictures as files: text written into PNGs, and recipes read out of PNG, JPEG and WebP.
+"""Pictures as files: text written into PNGs, and recipes read out of PNG, JPEG, WebP and AVIF.
 
 The promise: what ``encode`` writes, ``read`` gives back, character for character, and reading is safe on a file from
 a stranger: chunks are walked with limits, pixels are never decoded, and whatever is wrong is a PictureError with a
 sentence. Our own pictures carry the recipe as JSON in a ``recipe`` chunk, which is the truth, and as A1111's infotext
 in ``parameters`` for other programs. Both stand before the pixels, uncompressed.
 
-Chunks: Portable Network Graphics (Third Edition), W3C 2025, https://www.w3.org/TR/png-3/. EXIF: CIPA DC-008.
+Chunks: Portable Network Graphics (Third Edition), W3C 2025, https://www.w3.org/TR/png-3/. The other formats are read
+in ``webui.exif``, what other programs write in ``webui.infotext`` and ``webui.foreign``.
 """
 
 import hashlib
@@ -23,11 +24,11 @@ from typing import Any, BinaryIO, Final
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from webui import infotext
-from webui.errors import BadRecipe, BadValue, PictureError, shown
+from webui import exif, foreign, infotext
+from webui.errors import BadRecipe, PictureError, shown
 from webui.fingerprint import Fingerprint
 from webui.infotext import Reading
-from webui.recipe import PARAMS, Recipe
+from webui.recipe import Recipe
 
 VERSION: Final = 1
 """Version of the ``recipe`` chunk; the recipe inside has its own."""
@@ -39,6 +40,8 @@ MAX_TEXTS, MAX_TOTAL, MAX_CHUNKS = 64, 1024 * 1024, 100_000
 _SIGNATURE: Final = b"\x89PNG\r\n\x1a\n"
 _TEXT_KINDS: Final = (b"tEXt", b"iTXt", b"zTXt")
 _KEYS: Final = frozenset({"recipe", "parameters", "invokeai_metadata"})
+_OTHER_PLACES: Final = ("Parameters", "UserComment", "Comment", "Description")
+"""Where an infotext stands when a picture has passed through an editor."""
 _ID = re.compile(r"[0-9a-f]{32}\Z")
 _SHA256 = re.compile(r"[0-9a-f]{64}\Z")
 
@@ -123,7 +126,7 @@ def read_texts(data: bytes | Path) -> dict[str, str]:
 
 
 def read(source: bytes | Path, whole: bool = False) -> PictureText:
-    """Read how a PNG, JPEG or WebP was made; ``whole`` also checks that a PNG is there to its end.
+    """Read how a PNG, JPEG, WebP or AVIF was made; ``whole`` also checks that a PNG is there to its end.
 
     Raises NoRecipe for a sound picture without a recipe, PictureError for what is no picture or is damaged.
     """
@@ -133,14 +136,13 @@ def read(source: bytes | Path, whole: bool = False) -> PictureText:
         file.seek(0)
         if head.startswith(_SIGNATURE):
             texts = _png_texts(file, name, whole)
-        elif head.startswith(b"\xff\xd8\xff"):
-            texts = _exif_texts(_jpeg_exif(file))
-        elif head[:4] == b"RIFF" and head[8:12] == b"WEBP":
-            texts = _exif_texts(_webp_exif(file))
-        elif not head:
-            raise PictureError(f"{name} is empty: it has 0 bytes.")
+        elif head:
+            found = exif.texts(file, head)
+            if found is None:
+                raise PictureError(f"{name} is not a PNG, JPEG, WebP or AVIF picture.")
+            texts = found
         else:
-            raise PictureError(f"{name} is not a PNG, JPEG or WebP picture.")
+            raise PictureError(f"{name} is empty: it has 0 bytes.")
     return _picture_text(texts, name)
 
 
@@ -148,12 +150,20 @@ def _picture_text(texts: dict[str, str], name: str) -> PictureText:
     parameters = texts.get("parameters", "").strip()
     if "recipe" in texts and (ours := _ours(texts["recipe"], name, parameters or None)):
         return ours
-    if parameters and not (parameters.startswith("{") and isinstance(_json(parameters), dict)):
-        reading = infotext.parse(parameters)
-        return PictureText(infotext=parameters, reading=reading, source=_source(reading, texts))
-    if "invokeai_metadata" in texts and isinstance(data := _json(texts["invokeai_metadata"]), dict):
-        return PictureText(reading=_invokeai(data), source="InvokeAI")
-    if "workflow" in texts or "prompt" in texts:
+    graph = "workflow" in texts or texts.get("prompt", "").lstrip().startswith("{")
+    reading = None
+    if parameters and not (parameters.startswith("{") and isinstance(foreign.parsed(parameters), dict)):
+        reading = infotext.parse(parameters, "ComfyUI" if graph else "")
+        if reading.source:
+            return PictureText(infotext=parameters, reading=reading, source=reading.source)
+    if (found := foreign.read(texts)) is not None:
+        return PictureText(infotext=found[1], reading=found[0], source=found[0].source)
+    for key in _OTHER_PLACES:
+        if (elsewhere := infotext.parse(texts.get(key, ""))).source:
+            return PictureText(infotext=texts[key], reading=elsewhere, source=elsewhere.source)
+    if reading is not None:
+        return PictureText(infotext=parameters, reading=reading, source="A1111")
+    if graph:
         raise NoRecipe(f"{name} holds a ComfyUI workflow but no recipe text, so there is no seed or prompt to read.")
     raise NoRecipe(f"{name} carries no recipe. Messengers and web sites often remove it: use the original file.")
 
@@ -200,46 +210,6 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(found := dict(pairs)) != len(pairs):
         raise ValueError("a key stands twice")
     return found
-
-
-def _source(reading: Reading, texts: Mapping[str, str]) -> str:
-    version = reading.rest.get("Version", "").lower()
-    if app := reading.rest.get("App"):
-        return shown(app).strip("'\"")
-    if "workflow" in texts or "comfy" in version:
-        return "ComfyUI"
-    if version.startswith("reseed"):
-        return "Reseed"
-    return "Forge" if re.match(r"f[0-9]|neo|classic", version) else "A1111"
-
-
-_INVOKEAI_SAMPLERS: Final = {"dpmpp_2m": "DPM++ 2M", "euler_a": "Euler a"}
-_SAME_NAMES: Final = ("negative_prompt", "seed", "steps", "cfg_scale", "width", "height")
-_INVOKEAI_NAMES: Final = {"positive_prompt": "prompt", **{name: name for name in _SAME_NAMES}}
-
-
-def _invokeai(data: dict[str, Any]) -> Reading:
-    """Translate InvokeAI's metadata; its clip skip counts skipped layers, ours names the layer read."""
-    rest = dict(data)
-    found = {ours: rest.pop(theirs) for theirs, ours in _INVOKEAI_NAMES.items() if rest.get(theirs) is not None}
-    if isinstance(scheduler := rest.pop("scheduler", None), str):
-        plain = scheduler.removesuffix("_k")
-        found["sampler"] = _INVOKEAI_SAMPLERS.get(plain, scheduler)
-        found["schedule"] = "Karras" if plain != scheduler else "Uniform"
-    if isinstance(model := rest.pop("model", None), dict):
-        found["model"] = model.get("name", model.get("model_name", ""))
-    if isinstance(skipped := rest.pop("clip_skip", None), int):
-        found["clip_skip"] = skipped + 1
-    if isinstance(device := rest.pop("rand_device", None), str):
-        found["rng"] = "CPU" if device == "cpu" else "NV"
-    values: dict[str, Any] = {}
-    problems: list[BadValue] = []
-    for name, value in found.items():
-        try:
-            values[name] = PARAMS[name].check(value)
-        except BadValue as problem:
-            problems.append(problem)
-    return Reading(values, {k: str(v) for k, v in rest.items() if isinstance(v, str | int | float)}, tuple(problems))
 
 
 def _name(source: bytes | Path) -> str:
@@ -289,6 +259,7 @@ def _body(file: BinaryIO, name: str, at: int, length: int) -> bytes:
 def _png_texts(file: BinaryIO, name: str, whole: bool) -> dict[str, str]:
     before: dict[str, str] = {}
     after: dict[str, str] = {}
+    last: dict[str, str] | None = None
     texts, count, total = before, 0, 0
     for kind, at, length in _chunks(file, name):
         if kind == b"IHDR":
@@ -299,6 +270,8 @@ def _png_texts(file: BinaryIO, name: str, whole: bool) -> dict[str, str]:
             if not whole and before.keys() & _KEYS:
                 break
             texts = after
+        elif kind == b"eXIf" and length <= MAX_TEXT and last is None:
+            last = exif.tags(_body(file, name, at, length))
         elif kind in _TEXT_KINDS:
             count += 1
             if length > MAX_TEXT:
@@ -313,7 +286,7 @@ def _png_texts(file: BinaryIO, name: str, whole: bool) -> dict[str, str]:
                 raise PictureError(f"{name} is damaged: its text {key!r} is not readable.")
     if whole and texts is before:
         raise PictureError(f"{name} is damaged: it has no pixels.")
-    return before if before.keys() & _KEYS else {**after, **before}
+    return before if before.keys() & _KEYS else {**(last or {}), **after, **before}
 
 
 def _decoded(kind: bytes, body: bytes) -> tuple[str, str | None]:
@@ -334,66 +307,3 @@ def _decoded(kind: bytes, body: bytes) -> tuple[str, str | None]:
         return key, rest.decode(encoding)
     except (zlib.error, ValueError, IndexError):
         return key, None
-
-
-def _jpeg_exif(file: BinaryIO) -> bytes:
-    """Find the EXIF block among the segments before the pixels; empty when there is none."""
-    file.seek(2)
-    for _ in range(256):
-        marker = file.read(2)
-        if len(marker) < 2 or marker[0] != 0xFF or marker[1] in (0xD9, 0xDA):
-            break
-        length = int.from_bytes(file.read(2)) - 2
-        if length < 0:
-            break
-        body = file.read(length)
-        if marker[1] == 0xE1 and body.startswith(b"Exif\0\0"):
-            return body[6:]
-    return b""
-
-
-def _webp_exif(file: BinaryIO) -> bytes:
-    """Find the EXIF chunk, which may follow the pixels; empty when there is none or it is too long."""
-    at = 12
-    for _ in range(1024):
-        file.seek(at)
-        head = file.read(8)
-        if len(head) < 8:
-            break
-        length = int.from_bytes(head[4:], "little")
-        if head[:4] == b"EXIF":
-            return file.read(length).removeprefix(b"Exif\0\0") if length <= MAX_TEXT else b""
-        at += 8 + length + length % 2
-    return b""
-
-
-def _exif_texts(exif: bytes) -> dict[str, str]:
-    """Read the UserComment (tag 0x9286), where A1111 and its relatives keep the infotext."""
-    order = {b"II*\0": "<", b"MM\0*": ">"}.get(exif[:4])
-    if order is None or len(exif) < 8:
-        return {}
-    _, inner = _exif_entry(exif, order, struct.unpack_from(order + "I", exif, 4)[0], 0x8769)
-    size, offset = _exif_entry(exif, order, inner, 0x9286)
-    body = exif[offset : offset + size]
-    return {"parameters": _user_comment(body[:8], body[8:])} if len(body) > 8 else {}
-
-
-def _exif_entry(exif: bytes, order: str, at: int, wanted: int) -> tuple[int, int]:
-    """Find a tag in the directory at ``at``; return its (count, value or offset), zeros when it is not there."""
-    if 8 <= at <= len(exif) - 2:
-        entries = struct.unpack_from(order + "H", exif, at)[0]
-        for entry in range(at + 2, min(at + 2 + 12 * entries, len(exif) - 11), 12):
-            tag, _, count, value = struct.unpack_from(order + "HHII", exif, entry)
-            if tag == wanted:
-                return count, value
-    return 0, 0
-
-
-def _user_comment(prefix: bytes, body: bytes) -> str:
-    """Decode a UserComment. UNICODE is UTF-16 in either order; an infotext is mostly ASCII, so the zeros tell which."""
-    if prefix == b"UNICODE\0":
-        if body[:2] in (b"\xff\xfe", b"\xfe\xff"):
-            return body.decode("utf-16", "replace")
-        little = body[1::2].count(0) > body[0::2].count(0)
-        return body.decode("utf-16-le" if little else "utf-16-be", "replace")
-    return body.decode("utf-8", "replace").strip("\0")
