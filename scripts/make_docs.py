@@ -58,8 +58,8 @@ def command_line() -> str:
         cells = [f"| `{flags.replace('|', chr(92) + '|')}` | {explained} |" for flags, explained in rows]
         parts += [f"## `{title}`\n", "| option | what it does |", "|---|---|", *cells, ""]
     parts.append(
-        "Exit status: 0 done, 1 a picture could not be made, 2 bad input (one sentence on standard error), "
-        "130 interrupted.\n"
+        "Exit status: 0 done, 1 a picture could not be made, differs or has a problem, 2 bad input (one sentence on "
+        "standard error), 3 `reproduce` in another environment, 10 `verify` found no picture, 130 interrupted.\n"
     )
     return "\n".join(parts)
 

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from webui import __version__, png
 from webui.cli import main
@@ -55,11 +56,42 @@ def test_making_it_again_in_another_process_gives_equal_pixels(
 def test_info(made: tuple[Path, list[dict[str, object]]], capsys: pytest.CaptureFixture[str]) -> None:
     path = Path(str(made[1][0]["path"]))
     assert main(["info", str(path)]) == 0
-    assert f"Seed: {2**64 - 2}" in capsys.readouterr().out
+    text, _, verdict = capsys.readouterr().out.partition("\n\n")
+    assert f"Seed: {2**64 - 2}" in text
+    assert verdict.startswith("Recall: expected identical.")
     assert main(["info", str(path), "--json"]) == 0
     data = json.loads(capsys.readouterr().out)
     assert data["seed"] == str(2**64 - 2)
     assert data["recipe"] == made[1][0]["recipe"]
+    assert data["verdict"]["kind"] == "expected identical"
+
+
+def test_info_names_what_will_differ(
+    made: tuple[Path, list[dict[str, object]]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = Path(str(made[1][0]["path"]))
+    assert main(["info", str(path), "--device", "cuda", "--dtype", "float16"]) == 0
+    out = capsys.readouterr().out
+    assert "Recall: will differ.\nIt was made on the device cpu, here it is cuda" in out
+    texts = {"invokeai_metadata": json.dumps({"positive_prompt": "a cat", "seed": 5, "steps": 3, "loras": [1]})}
+    other = tmp_path / "invoke.png"
+    other.write_bytes(png.encode(Image.new("RGB", (8, 8)), texts))
+    assert main(["info", str(other), "--data-dir", str(tmp_path)]) == 0
+    out = capsys.readouterr().out
+    assert "Prompt: a cat" in out
+    assert "Seed: 5" in out
+    assert "It was made by InvokeAI" in out
+
+
+def test_what_was_made_is_verified_and_reproduced_in_another_process(
+    made: tuple[Path, list[dict[str, object]]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, lines = made
+    assert main(["verify", "--read-data", "--data-dir", str(folder)]) == 0
+    assert main(["reproduce", *(str(line["path"]) for line in lines), "--json", "--data-dir", str(folder)]) == 0
+    found = [json.loads(line) for line in capsys.readouterr().out.splitlines()[1:]]
+    assert [one["outcome"] for one in found] == ["identical", "identical"]
+    assert [one["pixels_sha256"]["made"] for one in found] == [line["pixels_sha256"] for line in lines]
 
 
 def test_info_finds_a_picture_by_its_name_below_outputs(
@@ -87,6 +119,10 @@ BAD = [
     (["make", "x", "--nonsense"], "Unrecognized"),
     (["make"], "PROMPT"),
     (["info", "/no/such/file.png"], "file.png"),
+    (["verify", "/no/such/file.png"], "PATH must be"),
+    (["verify", "--read-data=0%"], "--read-data must be"),
+    (["reproduce"], "FILE"),
+    (["reproduce", "a.png", "b.png", "--difference", "c.png"], "--difference must be"),
     (["--port", "99999"], "--port must be"),
     (["serve", "--port", "x"], "Argument --port"),
     (["serve", "--device", "abacus"], "abacus"),

@@ -6,7 +6,10 @@ import sys
 import pytest
 
 HEAVY = {"torch", "diffusers", "transformers", "gradio", "pandas"}
-WORDS = ["errors", "seeds", "samplers", "prompt", "recipe", "infotext", "grid", "presets", "settings"]
+WORDS = [
+    "errors", "seeds", "samplers", "prompt", "prompt_schedule", "prompt_traps", "styles", "wildcards", "params",
+    "recipe", "dialects", "infotext", "foreign", "comfyui", "grid", "presets", "settings", "verdict",
+]  # fmt: skip
 
 
 def loaded_after(code: str) -> set[str]:
@@ -21,7 +24,9 @@ def test_a_word_loads_nothing_heavy(name: str) -> None:
     assert loaded_after(f"import webui.{name}") == set()
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["make", "--help"], ["serve", "--help"]])
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["--version"], *([name, "--help"] for name in ("make", "serve", "verify", "reproduce"))]
+)
 def test_help_loads_nothing_heavy(arguments: list[str]) -> None:
     code = f"from webui.cli import main\ntry: main({arguments!r})\nexcept SystemExit: pass"
     assert loaded_after(code) == set()

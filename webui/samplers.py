@@ -18,6 +18,9 @@ class Sampler:
 
     ``schedule`` is what *Automatic* means for it; ``stochastic`` says that noise is added between the steps, so that
     another number of steps gives another composition; ``evaluations`` is the number of model calls per full step.
+    ``brownian``: that noise is of one path per picture, so that the composition stays when the steps change.
+    ``discard_penultimate``: its schedule is made one step longer and the last σ but one dropped, as A1111 does.
+    ``flow``: it has a form for flow models.
     """
 
     name: str
@@ -26,6 +29,9 @@ class Sampler:
     stochastic: bool = False
     evaluations: int = 1
     note: str = ""
+    brownian: bool = False
+    discard_penultimate: bool = False
+    flow: bool = True
 
 
 @dataclass(frozen=True)
@@ -43,9 +49,37 @@ SAMPLERS = (
             note="Adds noise at every step: lively, but another number of steps is another picture."),
     Sampler("Heun", ("k_heun",), "Uniform", evaluations=2, note="Second order: two model calls a step."),
     Sampler("DPM++ 2M", ("k_dpmpp_2m",), "Karras", note="Second order at one call a step; good from 8 steps on."),
+    Sampler("DPM++ SDE", ("k_dpmpp_sde",), "Karras", stochastic=True, evaluations=2, brownian=True,
+            note="Second order on Brownian noise: fine detail, and the composition stays when the steps change."),
+    Sampler("DPM++ 2M SDE", ("k_dpmpp_2m_sde",), "Exponential", stochastic=True, brownian=True,
+            note="DPM++ 2M on Brownian noise; one call a step."),
+    Sampler("DPM++ 2M SDE Heun", ("k_dpmpp_2m_sde_heun",), "Exponential", stochastic=True, brownian=True,
+            note="DPM++ 2M SDE with Heun's correction."),
     Sampler("DPM++ 2S a", ("k_dpmpp_2s_a",), "Karras", stochastic=True, evaluations=2,
             note="Second order with noise at every step."),
-    Sampler("DDIM", ("ddim",), "DDIM", note="Deterministic, on timesteps; the classic."),
+    Sampler("DPM++ 3M SDE", ("k_dpmpp_3m_sde",), "Exponential", stochastic=True, brownian=True,
+            discard_penultimate=True, note="Third order on Brownian noise; wants 25 steps or more."),
+    Sampler("LMS", ("k_lms",), "Uniform", note="Linear multistep, fourth order at one call a step."),
+    Sampler("DPM2", ("k_dpm_2",), "Karras", evaluations=2, discard_penultimate=True, note="The midpoint method."),
+    Sampler("DPM2 a", ("k_dpm_2_a", "k_dpm_2_ancestral"), "Karras", stochastic=True, evaluations=2,
+            discard_penultimate=True, note="The midpoint method with noise at every step."),
+    Sampler("DPM fast", ("k_dpm_fast",), "Uniform", stochastic=True, flow=False,
+            note="Of the schedule it uses only the ends. Not for flow models."),
+    Sampler("DPM adaptive", ("k_dpm_ad", "k_dpm_adaptive"), "Uniform", stochastic=True, evaluations=3, flow=False,
+            note="Chooses its own steps: their number has no effect, and of the schedule it uses only the ends. "
+            "Not for flow models."),
+    Sampler("Restart", ("restart", "k_restart"), "Karras", stochastic=True, evaluations=2, flow=False,
+            note="Heun; from 20 steps on it goes back to σ = 2 and walks on again. Not for flow models."),
+    Sampler("HeunPP2", ("heunpp2", "k_heunpp2"), "Uniform", evaluations=3, note="Heun with two looks ahead."),
+    Sampler("IPNDM", ("ipndm", "k_ipndm"), "Uniform", note="Fourth order at one call a step, fixed weights."),
+    Sampler("DEIS", ("deis", "k_deis"), "Uniform", note="Third order at one call a step; good at few steps."),
+    Sampler("DDIM", ("ddim", "k_ddim"), "DDIM", note="Deterministic, on timesteps; the classic."),
+    Sampler("UniPC", ("unipc", "uni_pc", "k_unipc"), "Uniform",
+            note="Predicts and corrects, third order at one call a step; good at few steps."),
+    Sampler("LCM", ("lcm", "k_lcm"), "Uniform", stochastic=True,
+            note="For LCM models and LoRAs, 4 to 8 steps at a CFG scale of 1 to 2."),
+    Sampler("DDPM", ("ddpm", "k_ddpm"), "Uniform", stochastic=True,
+            note="The original; wants many steps. For diffusion models the same as Euler a."),
 )  # fmt: skip
 
 AUTOMATIC = "Automatic"
@@ -54,10 +88,17 @@ SCHEDULES = (
     Schedule("Uniform", ("uniform",), "Timesteps evenly spaced."),
     Schedule("Karras", ("karras",), "Karras et al. 2022, ρ = 7: more steps where detail forms."),
     Schedule("Exponential", ("exponential",), "Even steps in log σ."),
+    Schedule("Polyexponential", ("polyexponential",), "With ρ = 1, as everywhere: the same as Exponential."),
     Schedule("SGM Uniform", ("sgm_uniform", "SGMUniform"), "Uniform without the last, smallest σ."),
+    Schedule("KL Optimal", ("kl_optimal",), "Even steps in arctan σ; ends at the smallest σ, not at 0."),
+    Schedule("Align Your Steps", ("align_your_steps", "ays"),
+             "Sabour et al. 2024: levels found for SD 1.5 and SDXL; good at 10 steps. Not for flow models."),
     Schedule("Simple", ("simple",), "Every n-th training σ from the top."),
+    Schedule("Normal", ("normal",), "The same as Uniform."),
     Schedule("DDIM", ("ddim",), "Every n-th training σ from the bottom, as DDIM spaces its timesteps."),
-)
+    Schedule("Beta", ("beta",), "Quantiles of the beta distribution, 0.6 and 0.6: more steps at both ends."),
+    Schedule("Turbo", ("turbo",), "For SD Turbo and SDXL Turbo, 1 to 4 steps."),
+)  # fmt: skip
 
 
 def _lookup(rows: tuple[Sampler, ...] | tuple[Schedule, ...]) -> dict[str, str]:
@@ -66,6 +107,7 @@ def _lookup(rows: tuple[Sampler, ...] | tuple[Schedule, ...]) -> dict[str, str]:
 
 _SAMPLER_NAMES, _SCHEDULE_NAMES = _lookup(SAMPLERS), _lookup(SCHEDULES)
 _BY_NAME = {row.name: row for row in SAMPLERS}
+_SHORT = {"_ka": "Karras", "_exp": "Exponential"}
 
 
 def sampler_names() -> tuple[str, ...]:
@@ -123,13 +165,16 @@ def split(name: str) -> tuple[str, str | None]:
     >>> split("DPM++ 2M Karras"), split("Euler a")
     (('DPM++ 2M', 'Karras'), ('Euler a', None))
 
+    The endings ``_ka`` and ``_exp`` of the oldest aliases are read, too.
+
     Raises BadValue when neither reading knows the sampler.
     """
     lowered = name.strip().lower()
     if lowered in _SAMPLER_NAMES:
         return _SAMPLER_NAMES[lowered], None
-    for ending in sorted(_SCHEDULE_NAMES, key=len, reverse=True):
-        head = lowered.removesuffix(" " + ending)
+    endings = {f" {ending}": found for ending, found in _SCHEDULE_NAMES.items()} | _SHORT
+    for ending in sorted(endings, key=len, reverse=True):
+        head = lowered.removesuffix(ending)
         if head != lowered and head in _SAMPLER_NAMES:
-            return _SAMPLER_NAMES[head], _SCHEDULE_NAMES[ending]
+            return _SAMPLER_NAMES[head], endings[ending]
     return sampler(name).name, None

@@ -15,8 +15,8 @@ from webui.engine.checkpoints import Catalog, Checkpoint
 from webui.errors import BadRecipe, BadValue, CheckpointError, StorageError
 from webui.gallery import Gallery
 from webui.jobs import Jobs, Progress
-from webui.presets import Preset
 from webui.params import Whole
+from webui.presets import Preset
 from webui.recipe import PARAMS, Recipe
 from webui.settings import Settings, shipped_presets
 
