@@ -118,3 +118,10 @@ def test_a_random_variation_seed_is_drawn_at_the_door_when_it_counts(studio: Stu
 def test_a_wrong_variation_seed_is_named(studio: Studio) -> None:
     with pytest.raises(BadRecipe, match="Variation seed must be"):
         studio.recipes({"variation_seed": "abc", "variation_strength": 0.5}, "7")
+
+
+def test_an_extra_network_that_is_not_here_is_a_sentence_at_the_prompt(studio: Studio) -> None:
+    with pytest.raises(
+        BadRecipe, match="Prompt must be without extra networks that are not loaded, such as <lora:x:1>"
+    ):
+        studio.recipes({"prompt": "a lake <lora:x:1>"}, "7")

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from webui import grid, presets, seeds
-from webui.engine import Engine
+from webui.engine import Engine, script
 from webui.engine.checkpoints import Catalog, Checkpoint
 from webui.errors import BadRecipe, BadValue, CheckpointError, StorageError
 from webui.gallery import Gallery
@@ -112,6 +112,7 @@ class Studio:
         known = self.defaults(checkpoint.name) if checkpoint is not None else {}
         with _noting(problems):
             recipe = Recipe.of(**{**known, **_settled(values), "seed": named[0]})
+            script.read(recipe)  # what a prompt asks for and nobody has is said before anything is queued
             if checkpoint is not None:
                 checkpoint.check_size(recipe.width, recipe.height)
             if recipe.variation_strength and len(named) == 1:  # as in A1111: one composition, varied

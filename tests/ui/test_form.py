@@ -85,7 +85,9 @@ def test_what_a_foreign_picture_says_keeps_its_problems() -> None:
     values, sentences = form.known(PictureText(reading=reading))
     assert values["seed"] == 5
     assert "steps" not in values
-    assert len(sentences) == 2
+    assert [sentence.split(" must be ")[0] for sentence in sentences[:2]] == ["Sampler", "Steps"]
+    assert list(reading.notes) == sentences[2:]
+    assert "Noise from the graphics card: NV gives the same numbers for most sizes." in sentences
 
 
 def test_a_picture_without_a_recipe_is_a_sentence() -> None:

@@ -20,9 +20,9 @@ from webui.recipe import PARAMS, Recipe
 MOST_PARTS = 32
 """Prompts that AND may join; each is one more row through the network at every step."""
 
-FIRST_STEP = 1
-"""The number of the first model call, so that ``[a:b:3]`` is ``a`` for three calls, as documented everywhere. A1111
-and Forge count from 0 in the sampler and change one call later than they say."""
+FIRST_STEP = 0
+"""The number of the first model call. A1111 and Forge count from 0 and change *after* the step that is named, so
+``[a:b:3]`` is ``a`` for four calls and ``[a|b]`` begins with two calls of ``a``. Their pictures depend on it."""
 
 T = TypeVar("T")
 
@@ -39,7 +39,7 @@ class Script:
     negative: Timeline | None
 
     def at(self, step: int) -> tuple[str, ...]:
-        """Return what is read in a step, counted from 1: the negative prompt first, if any."""
+        """Return what is read in a step, counted from 0: the negative prompt first, if any."""
         lines = self.positive if self.negative is None else (self.negative, *self.positive)
         return tuple(prompt_schedule.at(line, step) for line in lines)
 
