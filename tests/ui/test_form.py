@@ -23,6 +23,7 @@ def test_every_parameter_has_a_component_with_its_declaration() -> None:
         assert part.value == (str(param.default) if isinstance(param, Seed) else param.default)
         if isinstance(param, Whole):
             assert (part.minimum, part.maximum, part.step) == (param.minimum, param.maximum, param.step)
+            assert type(part) is (gr.Slider if param.maximum <= form.SLIDES else gr.Number)
 
 
 def test_no_field_that_can_hold_a_seed_is_a_number() -> None:

@@ -31,6 +31,8 @@ VARY: Final = (
 )
 MORE: Final = tuple(name for name in NAMES if name not in (*MAIN, *VARY))
 """The parameters that have a place of their own, those that vary a seed, and all others, which are under *More*."""
+SLIDES: Final = 10_000
+"""A whole number that may be larger than this is typed: no slider meets it."""
 EXTRA: Final = ("seed", "count", "numbering")
 NUMBERING_LABELS: Final = (("+1 each", "increment"), ("same", "same"), ("random", "random"))
 
@@ -66,6 +68,8 @@ def component(name: str, value: Any, models: Sequence[str] = ()) -> Any:
         return gr.Textbox(**shared, lines=1, max_lines=1, placeholder="12:0.1, 99:0.05")
     if isinstance(param, Text):
         return gr.Textbox(**shared, lines=param.lines, max_lines=max(8, param.lines), placeholder=param.help)
+    if isinstance(param, Whole) and param.maximum > SLIDES:
+        return gr.Number(**shared, precision=0, minimum=param.minimum, maximum=param.maximum)
     if isinstance(param, Whole | Number):
         return gr.Slider(param.minimum, param.maximum, step=param.step, **shared, buttons=[])
     if isinstance(param, Choice):

@@ -118,7 +118,7 @@ def _head(studio: Studio) -> str:
 
 
 def _first_values(studio: Studio) -> dict[str, Any]:
-    return {**studio.defaults(studio.model), "seed": "", "count": 1, "numbering": "increment"}
+    return {**studio.defaults(studio.model), "seed": "", "variation_seed": "", "count": 1, "numbering": "increment"}
 
 
 def _html(id: str, value: str = "", *events: str, script: str = "", kept: bool = False) -> Any:
