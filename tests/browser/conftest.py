@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 import uvicorn
-from playwright.sync_api import Browser, Page, Playwright, sync_playwright
+from playwright.sync_api import Browser, Page, Playwright, expect, sync_playwright
 
 from webui.engine.checkpoints import Catalog
 from webui.engine.fake import FakeEngine
@@ -25,6 +25,9 @@ from webui.settings import Settings
 from webui.studio import Studio
 
 DESKTOP = {"width": 1440, "height": 900}
+PATIENCE = 20_000
+"""Milliseconds that a condition may take on a busy machine; tests go on as soon as it holds."""
+expect.set_options(timeout=PATIENCE)
 
 
 @dataclass
@@ -95,7 +98,7 @@ def open_page(browser: Browser, profiles: dict[str, Any], site: Site) -> Iterato
         key = repr(look)
         if key not in profiles:
             profiles[key] = browser.new_context(**{"viewport": DESKTOP, **look})
-            profiles[key].set_default_timeout(15_000)
+            profiles[key].set_default_timeout(PATIENCE)
         page: Page = profiles[key].new_page()
         pages.append(page)
         page.on("console", lambda message: _is_error(message) and wrong.append(f"console: {message.text}"))

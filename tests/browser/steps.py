@@ -1,6 +1,12 @@
 """What a person does on the page, in the words of the tests."""
 
+from typing import Final
+
 from playwright.sync_api import Locator, Page, expect
+
+STILL: Final = 1.0
+"""Seconds a step of the fake engine takes while a test looks at the middle of a picture: twenty of them outlast a busy
+machine's clicks, and the last one ends soon after the test lets go."""
 
 
 def seed_field(page: Page) -> Locator:

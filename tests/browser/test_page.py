@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.steps import finished, generate, prompt_field, recycle, reload, seed_field, shown_seed
+from tests.browser.steps import STILL, finished, generate, prompt_field, recycle, reload, seed_field, shown_seed
 from webui import png
 
 pytestmark = pytest.mark.browser
@@ -177,7 +177,7 @@ def test_markup_in_a_prompt_stays_text(page: Page, site: Any) -> None:
 
 
 def test_a_reload_in_mid_run_comes_back_to_the_preview_and_loses_nothing(page: Page, site: Any) -> None:
-    site.engine.delay = 0.2
+    site.engine.delay = STILL
     generate(page, "a lake", "123")
     expect(page.locator(".stage.live")).to_be_visible()
     reload(page)
@@ -191,7 +191,7 @@ def test_a_reload_in_mid_run_comes_back_to_the_preview_and_loses_nothing(page: P
 
 
 def test_a_job_that_ended_while_the_page_was_away_is_shown(page: Page, site: Any) -> None:
-    site.engine.delay = 0.1
+    site.engine.delay = STILL
     generate(page, "a lake", "5-6")
     expect(page.locator(".stage.live")).to_be_visible()
     page.goto("about:blank")
@@ -205,9 +205,10 @@ def test_a_job_that_ended_while_the_page_was_away_is_shown(page: Page, site: Any
 
 
 def test_stop_keeps_what_is_finished_and_generate_right_after_is_not_lost(page: Page, site: Any) -> None:
-    site.engine.delay = 0.05
+    site.engine.delay = 0.2
     generate(page, "a lake", "1-3")
     expect(page.locator("#strip .tile:not(.live)")).to_have_count(1)
+    site.engine.delay = STILL
     page.locator("#stop").click()
     generate(page, "a lake", "50")
     site.engine.delay = 0.0
@@ -217,7 +218,7 @@ def test_stop_keeps_what_is_finished_and_generate_right_after_is_not_lost(page: 
 
 
 def test_a_second_click_queues_and_the_waiting_jobs_can_be_dropped(page: Page, site: Any) -> None:
-    site.engine.delay = 0.15
+    site.engine.delay = STILL
     generate(page, "a lake", "1")
     expect(page.locator(".stage.live")).to_be_visible()
     generate(page, seed="2")
@@ -233,7 +234,7 @@ def test_a_second_click_queues_and_the_waiting_jobs_can_be_dropped(page: Page, s
 def test_a_picture_can_be_looked_at_while_another_is_made(page: Page, site: Any) -> None:
     generate(page, "a lake", "1")
     finished(page, 1)
-    site.engine.delay = 0.15
+    site.engine.delay = STILL
     generate(page, seed="2")
     expect(page.locator(".stage.live")).to_have_attribute("data-seed", "2")
     page.locator("#history .pick").click()
