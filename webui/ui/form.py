@@ -62,12 +62,8 @@ def component(name: str, value: Any, models: Sequence[str] = ()) -> Any:
     shared = {"label": param.label, "value": value, "elem_id": name, "interactive": True}
     if name == "model":
         return gr.Dropdown([*models], **shared, filterable=True)
-    if isinstance(param, Seed):  # text, so that every digit arrives; −1 is settled by the studio
-        return gr.Textbox(**{**shared, "value": str(value)}, lines=1, max_lines=1, placeholder="−1 = random")
-    if isinstance(param, Variations):
-        return gr.Textbox(**shared, lines=1, max_lines=1, placeholder="12:0.1, 99:0.05")
-    if isinstance(param, Text):
-        return gr.Textbox(**shared, lines=param.lines, max_lines=max(8, param.lines), placeholder=param.help)
+    if isinstance(param, Text | Seed):
+        return _text(param, {**shared, "value": str(value)})
     if isinstance(param, Whole) and param.maximum > SLIDES:
         return gr.Number(**shared, precision=0, minimum=param.minimum, maximum=param.maximum)
     if isinstance(param, Whole | Number):
@@ -75,6 +71,16 @@ def component(name: str, value: Any, models: Sequence[str] = ()) -> Any:
     if isinstance(param, Choice):
         return gr.Dropdown([*param.choices], **shared, filterable=len(param.choices) > 8)
     raise TypeError(f"{name}: the form has no component for {type(param).__name__}")
+
+
+def _text(param: Param, shared: dict[str, Any]) -> Any:
+    """Make a text field; a seed is text, so that every digit arrives, and −1 in it is settled by the studio."""
+    if isinstance(param, Seed):
+        return gr.Textbox(**shared, lines=1, max_lines=1, placeholder="−1 = random")
+    if isinstance(param, Variations):
+        return gr.Textbox(**shared, lines=1, max_lines=1, placeholder="12:0.1, 99:0.05")
+    lines = param.lines if isinstance(param, Text) else 1
+    return gr.Textbox(**shared, lines=lines, max_lines=max(8, lines), placeholder=param.help)
 
 
 def seed_field() -> Any:
