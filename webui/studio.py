@@ -9,16 +9,18 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from webui import grid, presets, seeds
+from webui import grid, presets, reproduce, seeds, verdict
 from webui.engine import Engine, script
 from webui.engine.checkpoints import Catalog, Checkpoint
 from webui.errors import BadRecipe, BadValue, CheckpointError, StorageError
 from webui.gallery import Gallery
 from webui.jobs import Jobs, Progress
 from webui.params import Whole
+from webui.png import PictureText
 from webui.presets import Preset
 from webui.recipe import PARAMS, Recipe
 from webui.settings import Settings, shipped_presets
+from webui.verdict import Verdict
 
 COUNT: Final = Whole("Batch count", "How many pictures to make.", name="count", default=1, minimum=1, maximum=100)
 BUNDLED: Final = "reseed"
@@ -140,6 +142,10 @@ class Studio:
     ) -> Progress:
         """Settle and queue; return the job's first progress, with every seed in it. Raises like ``recipes``."""
         return self.jobs.submit(self.recipes(values, seed_text, count, numbering), key)
+
+    def recall(self, text: PictureText) -> Verdict:
+        """Say whether what a picture carries can give the same picture here, and why not; nothing is made."""
+        return reproduce.expected(text, self.catalog, verdict.present(self.settings.device, self.settings.dtype))
 
     def count_tokens(self, text: str, model: str) -> tuple[int, int] | None:
         """Count a prompt's tokens and the room in their chunks, or None while the model is not loaded."""

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -11,10 +12,12 @@ import pytest
 
 from tests.ui.loop import run
 from webui.jobs import Progress
+from webui.png import PictureText
 from webui.studio import Studio
 from webui.ui import form
 from webui.ui.desk import Desk
 from webui.ui.handlers import NO_PICTURE, VIEW, Handlers, swap, with_seed
+from webui.verdict import present
 
 SKIP = gr.skip()
 NAMES = ["memory", "shown", *form.NAMES, *form.EXTRA]
@@ -317,6 +320,23 @@ def test_the_recipe_of_a_picture_is_loaded(handlers: Handlers) -> None:
     assert (filled["prompt"], filled["seed"], filled["count"]) == ("a lake at dawn", "9", 1)
     assert "The whole recipe is in the form." in said
     assert handlers.load(event(id="nothing", what="all"))[:-1] == [SKIP] * len(changed)
+
+
+def test_loading_a_recipe_says_whether_the_same_picture_can_be_expected(handlers: Handlers, tmp_path: Path) -> None:
+    _, job = make(handlers, seed="9")
+    *_, said = handlers.load(event(id=job.records[0].id, what="all"))
+    assert "The picture will differ here." in said  # the fake engine is another program than the one that is installed
+    *_, said = handlers.load(event(id=job.records[0].id, what="seed"))
+    assert "differ" not in said
+    studio = handlers.studio
+    checkpoint = studio.about("reseed")
+    now = replace(present("cpu", "float32"), model="reseed", model_hash=studio.catalog.hash(checkpoint))
+    text = PictureText(job.records[0].recipe, now, job.records[0].pixels_sha256)
+    assert studio.recall(text).kind == "expected identical"
+    copy = tmp_path / "dropped.png"
+    copy.write_bytes(job.records[0].path.read_bytes())
+    drawn, _, _ = handlers.inspect(str(copy))
+    assert "The picture will differ here." in drawn
 
 
 def test_a_dropped_picture_is_read_and_its_copy_deleted(handlers: Handlers, tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from webui.jobs import Progress
 from webui.studio import Studio
 from webui.ui import form, views
 from webui.ui.desk import PAGE_OF_HISTORY, Desk
+from webui.verdict import Verdict
 
 POLL: Final = 0.05
 """Seconds between two looks at a job: a watcher sleeps on the event loop and holds no thread."""
@@ -271,14 +272,16 @@ class Handlers:
         record: Record | None = self.studio.gallery.get(_text(event, "id"))
         if record is None:
             return [*[gr.skip()] * len([*form.NAMES, *form.EXTRA]), views.note(NO_PICTURE, "wrong")]
-        return self._loaded(record.recipe.values(), _text(event, "what"))
+        text = png.PictureText(record.recipe, record.fingerprint, record.pixels_sha256)
+        said = [_recalled(self.studio.recall(text))] if _text(event, "what") == "all" else []
+        return self._loaded(record.recipe.values(), _text(event, "what"), said)
 
-    def _loaded(self, values: dict[str, Any], what: str) -> list[Any]:
+    def _loaded(self, values: dict[str, Any], what: str, said: Sequence[str] = ()) -> list[Any]:
         chosen = form.part(values, what)
         changed, sentences = form.updates(chosen, self.studio.models())
         what_is = {"all": "The whole recipe is", "seed": "The seed is", "prompt": "The prompt is"}.get(what, "It is")
         sentence = f"{what_is} in the form." if chosen else "The picture does not say that."
-        return [*changed, views.note(" ".join([sentence, *sentences]), "wrong" if sentences else "said")]
+        return [*changed, views.note(" ".join([sentence, *sentences, *said]), "wrong" if sentences else "said")]
 
     def inspect(self, path: str | None) -> tuple[str, Any, Any]:
         """Read the recipe of a dropped picture and offer to load it; the copy of the file is deleted at once."""
@@ -288,6 +291,8 @@ class Handlers:
         try:
             found = png.read(file)
             values, sentences = form.known(found)
+            recalled = self.studio.recall(found)
+            sentences = list(dict.fromkeys([_recalled(recalled), *sentences, *recalled.reasons]))
         except (PictureError, OSError) as error:
             sentence = str(error) if isinstance(error, PictureError) else "The file could not be read."
             return views.refusal(sentence), {}, None
@@ -353,6 +358,13 @@ def with_seed(arguments: Sequence[Any], seed: str) -> list[Any]:
     """Put another seed text among a form's arguments."""
     at = len(form.NAMES) + form.EXTRA.index("seed")
     return [*arguments[:at], seed, *arguments[at + 1 :]]
+
+
+def _recalled(verdict: Verdict) -> str:
+    """Word a verdict in a line; its reasons follow it where the picture will differ."""
+    if verdict.kind == "will differ":
+        return f"The picture will differ here. {verdict.reasons[0]}"
+    return "The same picture is expected from it, bit for bit."
 
 
 def swap(width: Any, height: Any) -> tuple[Any, Any]:
