@@ -3,7 +3,7 @@
     python scripts/measure_layout.py OUT [--seeds 12] [--small 256x256 --large 384x256]
 
 Prints the correlation of the shared middle (grey, over pixels), the mean over the seeds with the lowest and highest,
-and writes OUT/layout.png: for the first seed the small picture, the large one in the plain and in the centred layout.
+and writes OUT/layout.png: for the first seed small and large in the plain layout, then in the centred one.
 """
 
 import argparse
