@@ -36,7 +36,7 @@ def estimates(engines):
 
 def said(recipe: Recipe, count: int) -> list[str]:
     read = script.read(recipe)
-    return [read.at(step)[-1] for step in range(1, count + 1)]
+    return [read.at(step)[-1] for step in range(script.FIRST_STEP, script.FIRST_STEP + count)]
 
 
 @pytest.mark.parametrize("family", tiny.FAMILIES)
