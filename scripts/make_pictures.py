@@ -1,4 +1,4 @@
-"""Make the pictures of the documentation with the program itself: one seed, several prompts.
+"""Make the pictures of the documentation with the program itself.
 
     scripts/make_pictures.py [OUTDIR]     (default: docs/images)
 
@@ -8,9 +8,11 @@ below; running it again gives equal files on the same machine and versions.
 
 import sys
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
+from tqdm import tqdm
 
 from webui.settings import Settings
 from webui.studio import Studio
@@ -28,6 +30,19 @@ SHEETS = {
     ],
     "six-seeds-one-prompt.png": [(seed, f"{HOUSE} at sunset") for seed in range(1, 7)],
 }
+CONTACT = (
+    HOUSE,
+    f"{HOUSE}, ducks",
+    f"{HOUSE} at sunset, ducks",
+    "a blue castle in the mountains",
+    "a sailboat on the sea at dawn",
+    "a windmill in the hills in autumn",
+    "a tent in the desert at night",
+    "a lighthouse by the sea, neon",
+)
+"""The columns of the contact sheet; its rows are seeds."""
+SEEDS = range(1, 9)
+CELL, NUMBER = 160, 24
 
 
 def main() -> int:
@@ -41,18 +56,19 @@ def main() -> int:
             for name, cells in SHEETS.items():
                 _sheet(studio, cells).save(folder / name, optimize=True)
                 print(folder / name)
+            _contact(studio, CONTACT, SEEDS).save(folder / "contact-sheet.jpg", quality=88)
+            print(folder / "contact-sheet.jpg")
         finally:
             studio.close()
     return 0
 
 
 def _sheet(studio: Studio, cells: list[tuple[int, str]]) -> Image.Image:
+    """Lay a few large pictures out, the prompt and the seed below each."""
     columns = 2 if len(cells) == 2 else 3
     side = SIDE if columns == 2 else SIDE * 2 // 3
     rows = -(-len(cells) // columns)
-    size = (MARGIN + columns * (side + MARGIN), MARGIN + rows * (side + LINE + MARGIN))
-    sheet = Image.new("RGB", size, PAPER)
-    draw = ImageDraw.Draw(sheet)
+    sheet, draw = _paper(MARGIN + columns * (side + MARGIN), MARGIN + rows * (side + LINE + MARGIN))
     font = ImageFont.load_default(16 if columns == 2 else 13)
     for at, (seed, prompt) in enumerate(cells):
         picture = _picture(studio, seed, prompt).resize((side, side), Image.Resampling.LANCZOS)
@@ -61,6 +77,38 @@ def _sheet(studio: Studio, cells: list[tuple[int, str]]) -> Image.Image:
         draw.text((x, y + side + 6), prompt, INK, font)
         draw.text((x, y + side + 26), f"seed {seed}", MUTED, font)
     return sheet
+
+
+def _contact(studio: Studio, prompts: tuple[str, ...], numbers: Iterable[int]) -> Image.Image:
+    """Lay many small pictures out: a column for each prompt, a row for each seed."""
+    rows = list(numbers)
+    sheet, draw = _paper(NUMBER + len(prompts) * CELL, LINE + len(rows) * CELL)
+    font = ImageFont.load_default(13)
+    for column, prompt in enumerate(prompts):
+        draw.multiline_text((NUMBER + column * CELL + 3, 5), _wrapped(prompt, font, CELL - 6), INK, font, spacing=3)
+    for row, seed in enumerate(tqdm(rows, desc="seeds")):
+        draw.text((6, LINE + row * CELL + CELL // 2 - 8), str(seed), MUTED, font)
+        for column, prompt in enumerate(prompts):
+            picture = _picture(studio, seed, prompt).resize((CELL, CELL), Image.Resampling.LANCZOS)
+            sheet.paste(picture, (NUMBER + column * CELL, LINE + row * CELL))
+    return sheet
+
+
+def _paper(width: int, height: int) -> tuple[Image.Image, ImageDraw.ImageDraw]:
+    sheet = Image.new("RGB", (width, height), PAPER)
+    return sheet, ImageDraw.Draw(sheet)
+
+
+def _wrapped(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, width: int) -> str:
+    """Break a text into lines that are at most ``width`` pixels wide."""
+    lines = [""]
+    for word in text.split():
+        longer = f"{lines[-1]} {word}".strip()
+        if font.getlength(longer) <= width:
+            lines[-1] = longer
+        else:
+            lines.append(word)
+    return "\n".join(lines)
 
 
 def _picture(studio: Studio, seed: int, prompt: str) -> Image.Image:

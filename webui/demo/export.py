@@ -38,7 +38,7 @@ CARD: dict[str, Any] = {
     "about": (
         "A small model of our own, trained from nothing on scenes drawn by program. It knows seven places, a few "
         "things and their colours, the hours and the seasons; its seeds rule the composition. It is early in its "
-        "training: it paints softly, as if from memory, and ink, fog and trees do not succeed yet."
+        "training: it paints softly, as if from memory, and ink, fog and neon do not succeed yet."
     ),
     "defaults": {"steps": 12, "cfg_scale": 3.0, "sampler": "DPM++ 2M", "schedule": "Automatic"},
     "examples": [

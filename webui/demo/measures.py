@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import math
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -31,8 +31,8 @@ from webui.demo.judge import UNSEEN, Judge, Verdicts, answers, draw_small, frech
 from webui.demo.layout import CHANNELS, code_of_seed, make_layout
 from webui.demo.runs import Log, pick_device, words
 from webui.demo.scenes import draw_scene
-from webui.demo.structure import auc, correlation, structure
 from webui.demo.words import CHOICES, Content, settle
+from webui.drift import correlation, structure
 from webui.engine.checkpoints import BUNDLED_NAME, Catalog
 from webui.engine.diffusion import DiffusionEngine
 from webui.engine.noise import Stream
@@ -252,6 +252,19 @@ def measure_composition(evaluation: Evaluation) -> dict[str, Any]:
     (plan.out / "composition.txt").write_text(figures.histogram_text(groups), "utf-8")
     figures.histogram_picture(groups).save(plan.out / "composition.png")
     return found
+
+
+def auc(same: Sequence[float], other: Sequence[float]) -> float:
+    """Give the probability that a number of `same` is above one of `other`, ties counted half (Mann & Whitney 1947).
+
+    >>> auc([3, 2], [1, 2])
+    0.875
+    """
+    if not same or not other:
+        raise ValueError("An AUC needs at least one number on either side.")
+    high, low = np.asarray(same, np.float64), np.sort(np.asarray(other, np.float64))
+    below, upto = np.searchsorted(low, high, "left"), np.searchsorted(low, high, "right")
+    return float((below + upto).sum() / (2 * len(high) * len(low)))
 
 
 def _compared(same: list[float], other: list[float]) -> dict[str, Any]:

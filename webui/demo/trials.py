@@ -25,8 +25,8 @@ from webui.demo.captions import ORNAMENT
 from webui.demo.judge import Verdicts, answers, look, score
 from webui.demo.measures import FIRST_SEED, Evaluation, Painter
 from webui.demo.sheets import CONTENTS, PROMPTS
-from webui.demo.structure import likeness
 from webui.demo.words import CHOICES
+from webui.drift import likeness
 
 SHEET_PROMPTS = (
     "a house by a lake",
