@@ -30,19 +30,20 @@ def parameters() -> str:
 
 def sampler_table() -> str:
     """Return the page of samplers and schedules."""
-    rows = ["| sampler | also read as | Automatic means | model calls a step | noise between steps | note |",
-            "|---|---|---|---|---|---|"]  # fmt: skip
+    rows = ["| sampler | also read as | Automatic means | model calls a step | noise between steps | obeys | note |",
+            "|---|---|---|---|---|---|---|"]  # fmt: skip
     for row in samplers.SAMPLERS:
         aliases = ", ".join(f"`{alias}`" for alias in row.aliases)
         noise = "yes" if row.stochastic else "no"
-        rows.append(f"| {row.name} | {aliases} | {row.schedule} | {row.evaluations} | {noise} | {row.note} |")
+        obeys = ", ".join(PARAMS[name].label for name in samplers.options(row.name))
+        rows.append(f"| {row.name} | {aliases} | {row.schedule} | {row.evaluations} | {noise} | {obeys} | {row.note} |")
     more = ["", "| schedule type | also read as | note |", "|---|---|---|"]
     for kind in samplers.SCHEDULES:
         more.append(f"| {kind.name} | {', '.join(f'`{alias}`' for alias in kind.aliases)} | {kind.note} |")
     intro = (
         "A sampler is the algorithm, a schedule the spacing of its steps. With a sampler that adds noise between the "
         "steps, another number of steps is another composition: to keep one while you change the steps, take a sampler "
-        "without.\n"
+        "without. Where A1111, Forge and ComfyUI differ is in [compatibility](compatibility.md).\n"
     )
     return "\n".join([NOTE, "# Samplers and schedule types\n", intro, *rows, *more, ""])
 

@@ -15,6 +15,28 @@ VARIATIONS = st.lists(st.tuples(SEEDS, st.integers(0, 100)), max_size=4).map(
 SOURCES = st.tuples(SIDES, SIDES) | st.just((0, 0))
 NOISES = st.sampled_from([("NV", "plain"), ("NV", "centred"), ("CPU", "plain")])
 
+SWITCH = st.sampled_from(["Automatic", "On", "Off"])
+DETAILS = st.fixed_dictionaries(
+    {},
+    optional={
+        "eta": st.floats(0, 1),
+        "eta_ddim": st.floats(0, 1),
+        "s_noise": st.floats(0, 2),
+        "s_churn": st.floats(0, 100),
+        "s_tmin": st.floats(0, 1000),
+        "s_tmax": st.floats(0, 1000),
+        "sigma_min": st.floats(0, 100),
+        "sigma_max": st.floats(0, 5000),
+        "rho": st.floats(0, 20),
+        "discard_penultimate": SWITCH,
+        "sgm_noise": SWITCH,
+        "noise_schedule": st.sampled_from(["Default", "Zero Terminal SNR"]),
+        "ngms": st.floats(0, 15),
+        "ngms_all": st.sampled_from(["On", "Off"]),
+        "skip_early_cfg": st.floats(0, 1),
+    },
+)
+
 
 @st.composite
 def _recipes(draw: st.DrawFn) -> Recipe:
@@ -45,6 +67,7 @@ def _recipes(draw: st.DrawFn) -> Recipe:
         ensd=draw(st.just(0) | st.integers(0, 2**32 - 1)),
         emphasis=draw(st.sampled_from(["Original", "No norm", "Ignore", "None"])),
         profile=draw(st.sampled_from(["A1111", "Forge", "ComfyUI"])),
+        **draw(DETAILS),
     )
 
 

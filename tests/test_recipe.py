@@ -24,6 +24,24 @@ def test_digest_is_equal_if_and_only_if_the_recipes_are(one: Recipe, other: Reci
     assert one.digest() == one.but().digest()
 
 
+FIRST = (
+    '{"version": 1, "prompt": "a lake", "negative_prompt": "", "steps": 8, "sampler": "Euler a", "schedule": '
+    '"Automatic", "cfg_scale": 7.0, "seed": "18446744073709551615", "width": 64, "height": 64, "model": "reseed", '
+    '"model_hash": "", "clip_skip": 1, "rng": "NV", "variation_seed": 0, "variation_strength": 0.0, "variations": "", '
+    '"variation_noise": "start", "resize_width": 0, "resize_height": 0, "noise_layout": "plain", "ensd": 0, '
+    '"emphasis": "Original", "profile": "A1111"}'
+)
+"""A recipe as the first snapshots wrote it."""
+DIGEST = "90ca76edbafd515cbb1827a2b2c01be4b5eaf042783fd9d7d06797456f91029a"
+
+
+def test_a_recipe_from_before_a_field_was_there_reads_and_keeps_its_digest() -> None:
+    recipe = Recipe.from_json(FIRST)
+    assert recipe.to_dict().items() >= json.loads(FIRST).items()
+    assert recipe.digest() == DIGEST
+    assert {name for name in PARAMS if name not in json.loads(FIRST)} >= {"eta", "s_churn", "sigma_max", "ngms"}
+
+
 @pytest.mark.parametrize("seed", [0, 2**32 - 1, 2**53 + 1, 2**63, 2**64 - 1])
 def test_a_seed_is_decimal_text_in_json(seed: int) -> None:
     text = Recipe.of(seed=seed).to_json()
@@ -51,6 +69,8 @@ BAD = [
     *[("seed", value) for value in (-1, -2, 2**64, 1.0, True, "1.5", "", None, [7])],
     *[("prompt", value) for value in ("x" * (PROMPT_LIMIT + 1), "a\0b", "\ud800", None, 7)],
     ("sampler", "eular"), ("schedule", "karas"), ("rng", "GPU"), ("clip_skip", 0), ("clip_skip", 13),
+    ("eta", 1.1), ("s_churn", -1), ("ngms_all", "Automatic"),
+    ("discard_penultimate", 1), ("discard_penultimate", "yes"),
 ]  # fmt: skip
 
 
@@ -75,7 +95,9 @@ def test_every_bad_value_is_named_at_once() -> None:
 @pytest.mark.parametrize(
     ("name", "value", "stored"),
     [("cfg_scale", -0.0, 0.0), ("cfg_scale", 7, 7.0), ("steps", 20.0, 20), ("sampler", "k_euler_a", "Euler a"),
-     ("schedule", "karras", "Karras"), ("prompt", "a\r\nb\rc", "a\nb\nc"), ("rng", "nv", "NV")],
+     ("schedule", "karras", "Karras"), ("prompt", "a\r\nb\rc", "a\nb\nc"), ("rng", "nv", "NV"),
+     ("sgm_noise", True, "On"), ("sgm_noise", "false", "Off"), ("sgm_noise", "automatic", "Automatic"),
+     ("eta", 1, 1.0)],
 )  # fmt: skip
 def test_values_have_one_stored_form(name: str, value: Any, stored: Any) -> None:
     kept = getattr(Recipe.of(**{"seed": 1, name: value}), name)

@@ -21,7 +21,8 @@ _SAMPLERS: Final = {
     "dpmpp_2m_sde": "DPM++ 2M SDE", "dpmpp_2m_sde_heun": "DPM++ 2M SDE Heun", "dpmpp_3m_sde": "DPM++ 3M SDE",
     "ddim": "DDIM", "ddim_v3": "DDIM", "plms": "PLMS", "pndm": "PLMS", "ddpm": "DDPM", "lcm": "LCM", "deis": "DEIS",
     "uni_pc": "UniPC", "unipc": "UniPC", "restart": "Restart", "heunpp2": "HeunPP2", "ipndm": "IPNDM",
-    "ipndm_v": "IPNDM_V", "euler ancestral": "Euler a", "dpm++ 2m": "DPM++ 2M", "dpm++ sde": "DPM++ SDE",
+    "ipndm_v": "IPNDM_V", "euler ancestral": "Euler a", "eulerancestral": "Euler a", "dpm++ 2m": "DPM++ 2M",
+    "dpm++ sde": "DPM++ SDE",
 }  # fmt: skip
 _SCHEDULES: Final = {
     "normal": "Normal", "karras": "Karras", "exponential": "Exponential", "sgm_uniform": "SGM Uniform",
@@ -31,6 +32,7 @@ _SCHEDULES: Final = {
 }  # fmt: skip
 _ON_TIMESTEPS: Final = ("DDIM", "PLMS", "UniPC", "LCM", "DDPM")
 """Samplers that space their steps themselves: a name without a schedule means that."""
+_DRAWING: Final = frozenset(row.name for row in samplers.SAMPLERS if row.stochastic and not row.brownian)
 _OWN_SIGMAS: Final = ("Karras", "Exponential")
 _ENDINGS: Final = re.compile(r"\.(safetensors|ckpt|pt|pth|gguf|sft)\Z", re.I)
 _VERSION: Final = re.compile(
@@ -39,16 +41,19 @@ _VERSION: Final = re.compile(
 
 SILENCE: Final[dict[str, Any]] = {
     "clip_skip": 1, "variation_strength": 0.0, "variations": "", "variation_noise": "start", "resize_width": 0,
-    "resize_height": 0, "noise_layout": "plain", "ensd": 0, "emphasis": "Original",
+    "resize_height": 0, "noise_layout": "plain", "ensd": 0, "emphasis": "Original", "eta": 1.0, "eta_ddim": 0.0,
+    "s_noise": 1.0, "s_churn": 0.0, "s_tmin": 0.0, "s_tmax": 0.0, "sigma_min": 0.0, "sigma_max": 0.0, "rho": 0.0,
+    "discard_penultimate": "Automatic", "sgm_noise": "Automatic", "noise_schedule": "Default", "ngms": 0.0,
+    "ngms_all": "Off", "skip_early_cfg": 0.0,
 }  # fmt: skip
 """What every program means by leaving these out."""
 _PROFILES: Final = {
     "A1111": "A1111", "Reseed": "A1111", "Forge": "Forge", "reForge": "Forge", "ComfyUI": "ComfyUI",
-    "Fooocus": "ComfyUI", "SwarmUI": "ComfyUI",
+    "Fooocus": "ComfyUI", "SwarmUI": "ComfyUI", "Krita AI Diffusion": "ComfyUI",
 }  # fmt: skip
 _NOISE: Final = {
     "A1111": "NV", "Forge": "NV", "reForge": "NV", "SD.Next": "NV", "NovelAI": "NV", "ComfyUI": "CPU", "SwarmUI": "CPU",
-    "Fooocus": "CPU",
+    "Fooocus": "CPU", "Krita AI Diffusion": "CPU",
 }  # fmt: skip
 _WORDS: Final = (
     ("comfy", "ComfyUI"), ("fooocus", "Fooocus"), ("reforge", "reForge"), ("reseed", "Reseed"), ("swarm", "SwarmUI"),
@@ -65,12 +70,12 @@ class Maker:
     name: str = ""
     version: str = ""
 
-    def silence(self, schedule: str = "") -> tuple[dict[str, Any], list[str]]:
+    def silence(self, schedule: str = "", sampler: str = "") -> tuple[dict[str, Any], list[str]]:
         """Say what the program means by what it leaves out, and what a person should know of it, in sentences."""
-        meant, notes = dict(SILENCE), []
+        meant, notes = {**SILENCE, "profile": "A1111"}, []
         if profile := _PROFILES.get(self.name):
             # reForge's Beta is ComfyUI's, all else in it is Forge's.
-            meant["profile"] = "ComfyUI" if self.name == "reForge" and schedule == "Beta" else profile
+            meant["profile"] = profile = "ComfyUI" if self.name == "reForge" and schedule == "Beta" else profile
         if noise := _NOISE.get(self.name):
             meant["rng"] = noise
         if self.name == "Reseed":
@@ -81,21 +86,63 @@ class Maker:
             if self.name == "A1111" and not self.version:
                 told = "Read as A1111 writes it"
             notes.append(f"{told}: {whose} arithmetic is used.")
+            if profile == "ComfyUI" and sampler in _DRAWING:
+                notes.append(f"ComfyUI draws the noise between {sampler}'s steps in its own way: they will differ.")
         elif self.name and self.name != "Civitai":
-            notes.append(f"Made by {self.name}, whose arithmetic is not known here: the picture will only be alike.")
+            notes.append(
+                f"Made by {self.name}, whose arithmetic is not known here: A1111's is used, and the picture will only "
+                "be alike."
+            )
         elif self.name:
-            notes.append("Civitai's generator says neither whose noise nor whose arithmetic it used.")
+            notes.append(
+                "Civitai's generator says neither whose noise nor whose arithmetic it used: A1111's arithmetic is used."
+            )
         return meant, notes
+
+    def translate(self, found: dict[str, Any]) -> list[str]:
+        """Put values of an infotext that mean something else here into our terms; say what a person sees changed."""
+        notes = []
+        sampler, steps = found.get("sampler", ""), found.get("steps", "").strip()
+        if (made := self.steps(sampler, steps)) != steps:
+            notes.append(f"{self.name} made {made} steps of {steps} with {sampler}.")
+            found["steps"] = made
+        its_own = self.name in ("A1111", "Forge", "reForge") and sampler in ("DDIM", "PLMS", "UniPC")
+        if its_own and found.get("schedule", samplers.AUTOMATIC) != samplers.AUTOMATIC:
+            notes.append(f"{sampler} does not read the schedule type {found['schedule']} there.")
+            found["schedule"] = samplers.AUTOMATIC
+        oldest = self.name == "A1111" and not self.version and "rng" not in found
+        if oldest and sampler == "DDIM" and "eta" in found:  # the etas of all samplers had the one key
+            found.setdefault("eta_ddim", found.pop("eta"))
+        return notes
+
+    def steps(self, sampler: str, steps: str) -> str:
+        """Say how many steps the program made of a number of steps.
+
+        A1111 1.6 and Forge space UniPC's timesteps 1000 // steps apart, and make as many steps as fit.
+
+        >>> Maker("A1111", "1.10.1").steps("UniPC", "30"), Maker("A1111", "1.5.2").steps("UniPC", "30")
+        ('31', '30')
+        """
+        asked = int(steps) if steps.isdecimal() and len(steps) < 4 else 0
+        since = self.name == "Forge" or (self.name == "A1111" and self._numbers() >= [1, 6])
+        if sampler != "UniPC" or not since or not asked:
+            return steps
+        return str(-(-1000 // (1000 // asked)))
+
+    def _numbers(self) -> list[int]:
+        return [int(part) for part in self.version.split(".") if part.isdecimal()][:2]
 
     def names_combined(self, wrote_hash: bool) -> bool:
         """Say whether a sampler's name told the schedule too: before A1111 1.9 and where ComfyUI's names are written.
 
         A text without a version is old when a program wrote it, which then named the model's hash.
         """
-        numbers = [int(part) for part in self.version.split(".") if part.isdecimal()][:2]
+        numbers = self._numbers()
         if self.name == "A1111":
             return numbers < [1, 9] if numbers else wrote_hash
-        return self.name in ("ComfyUI", "Civitai") or (self.name == "Forge" and numbers[:1] == [0])
+        return self.name in ("ComfyUI", "Civitai", "Krita AI Diffusion") or (
+            self.name == "Forge" and numbers[:1] == [0]
+        )
 
 
 def maker(keys: Mapping[str, str], hint: str = "") -> Maker:
@@ -116,9 +163,14 @@ def maker(keys: Mapping[str, str], hint: str = "") -> Maker:
             return Maker(name, number)
     if re.match(r"f[0-9]|neo|classic|forge", lowered) or "Forge version" in keys:
         return Maker("Forge", number or shown(text, 30).strip("'\""))
-    if not text and ("Civitai resources" in keys or "Created Date" in keys):
-        return Maker("Civitai")
-    return Maker("A1111", number)
+    return Maker("A1111" if text else _unversioned(keys), number)
+
+
+def _unversioned(keys: Mapping[str, str]) -> str:
+    """Tell the program by an infotext that names no version."""
+    if "Civitai resources" in keys or "Created Date" in keys:
+        return "Civitai"
+    return "Krita AI Diffusion" if keys.get("Model hash", "").strip() == "unknown" else "A1111"
 
 
 def sampler(text: str) -> tuple[str, str | None]:

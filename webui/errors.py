@@ -2,10 +2,12 @@
 
     ReseedError                 something a person can read and act on
     ├── BadValue                one parameter has a value that is not allowed
+    │   └── NetworkError        …because it names a LoRA or embedding that cannot be had
     ├── BadRecipe               several parameters at once; holds every BadValue
     ├── CheckpointError         a model is missing, damaged, of an unknown kind, or not the one asked for
     ├── EngineError             a picture could not be made
-    │   └── OutOfMemory         …because the device has too little memory; says what would fit
+    │   ├── OutOfMemory         …because the device has too little memory; says what would fit
+    │   └── DraftError          …from this draft, because it is of another picture or was made by something else
     ├── PictureError            a file is not a picture, or carries no recipe
     ├── StorageError            a picture or a record could not be written or read
     └── JobError                the queue refuses or has lost a job
@@ -14,7 +16,7 @@ Errors are raised anywhere and caught only at the doors (page, API, command line
 them with the job. ``code`` is a stable name for programs; ``str(error)`` is the sentence for people.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from difflib import get_close_matches
 
 
@@ -42,6 +44,12 @@ class BadValue(ReseedError, ValueError):
         self.field, self.label, self.value, self.allowed, self.hint = field, label, value, allowed, hint
         sentence = f"{label} must be {allowed}; got {shown(value)}."
         super().__init__(f"{sentence} {hint}" if hint else sentence)
+
+
+class NetworkError(BadValue):
+    """A LoRA or embedding that a recipe uses is not here, cannot be read, or is another file than the one it means."""
+
+    code = "network"
 
 
 class BadRecipe(ReseedError, ValueError):
@@ -72,6 +80,12 @@ class OutOfMemory(EngineError):
     """The device has too little memory for this picture."""
 
     code = "out_of_memory"
+
+
+class DraftError(EngineError):
+    """A draft cannot be finished here: it is of another picture, or something else made it."""
+
+    code = "draft"
 
 
 class PictureError(ReseedError):
@@ -112,3 +126,14 @@ def near(value: str, names: Iterable[str], count: int = 3) -> str:
     known = {name.lower(): name for name in names}
     hits = [known[hit] for hit in get_close_matches(value.lower(), known, n=count, cutoff=0.5)]
     return f"Did you mean {' or '.join(hits)}?" if hits else ""
+
+
+def one_of(names: Collection[str], listed: int = 12) -> str:
+    """Word a rule that only some names are allowed; more than ``listed`` are counted.
+
+    >>> one_of(["Oil", "Calm"]), one_of(["x"] * 150), one_of([])
+    ('one of Oil, Calm', 'one of 150 names', 'one of (none are there)')
+    """
+    if len(names) > listed:
+        return f"one of {len(names)} names"
+    return f"one of {', '.join(names) or '(none are there)'}"

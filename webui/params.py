@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import GetCoreSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
-from webui import samplers, seeds
+from webui import networks, samplers, seeds
 from webui.errors import BadValue, near
 
 _WHOLE = re.compile(r"-?[0-9]{1,20}\Z")
@@ -163,6 +163,20 @@ class Choice(Param):
 
 
 @dataclass(frozen=True)
+class Switch(Choice):
+    """Off or On, which other programs write as False and True; Automatic, where it is a choice, is never written."""
+
+    choices: tuple[str, ...] = ("Off", "On")
+
+    def accept(self, value: object) -> str | None:
+        text = str(value).strip().lower() if isinstance(value, str | bool) else ""
+        return super().accept({"true": "On", "false": "Off"}.get(text, text))
+
+    def format(self, value: Any) -> str:
+        return {"On": "True", "Off": "False"}.get(value, str(value))
+
+
+@dataclass(frozen=True)
 class SamplerName(Choice):
     """A sampler's name or alias."""
 
@@ -229,6 +243,23 @@ class Variations(Text):
 
     def hint(self, value: object) -> str:
         return ""
+
+
+@dataclass(frozen=True)
+class HashList(Text):
+    """A list of hashes by name, such as ``ink: 0a1b2c3d4e5f``; stored in one spelling."""
+
+    @property
+    def rule(self) -> str:
+        return f"a list such as ink: 0a1b2c3d4e5f: names, each with digits of its SHA-256, {self.limit} characters long"
+
+    def accept(self, value: object) -> str | None:
+        if not isinstance(value, str) or len(value) > self.limit or _UNSTORABLE.search(value):
+            return None
+        try:
+            return networks.write_hashes(networks.read_hashes(value))
+        except ValueError:
+            return None
 
 
 def variations(text: str) -> list[tuple[int, float]]:

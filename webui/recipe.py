@@ -16,14 +16,29 @@ from typing import Annotated, Any, Final, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
-from webui import samplers
+from webui import networks, samplers
 from webui.errors import BadRecipe, BadValue, PictureError, near
-from webui.params import Choice, Number, Param, SamplerName, ScheduleName, Seed, Text, Variations, Whole
+from webui.fingerprint import Fingerprint
+from webui.params import (
+    Choice,
+    HashList,
+    Number,
+    Param,
+    SamplerName,
+    ScheduleName,
+    Seed,
+    Switch,
+    Text,
+    Variations,
+    Whole,
+)
 
 VERSION: Final = 1
 """Version of the JSON form. A reader refuses a newer one instead of guessing."""
 
 PROMPT_LIMIT: Final = 10_000
+HASHES_LIMIT: Final = 30_000
+"""Enough for every LoRA that fits into a prompt."""
 
 
 class Recipe(BaseModel):
@@ -147,11 +162,130 @@ class Recipe(BaseModel):
         str,
         Choice(
             "Compatibility",
-            "Whose arithmetic is used where programs differ: A1111 tells the network fractional timesteps; Forge and "
-            "ComfyUI the nearest whole one, and ComfyUI has its own Beta schedule.",
+            "Whose arithmetic is used where programs differ: A1111 tells the network fractional timesteps, Forge and "
+            "ComfyUI the nearest whole one; ComfyUI reads prompts in its own way. All of it: docs/compatibility.md.",
             choices=("A1111", "Forge", "ComfyUI"),
         ),
     ] = "A1111"
+    eta: Annotated[
+        float,
+        Number(
+            "Eta", "How much of their noise samplers add between the steps; 0 none.", minimum=0, maximum=1, step=0.01
+        ),
+    ] = 1.0
+    eta_ddim: Annotated[
+        float,
+        Number("Eta DDIM", "How much noise DDIM adds between the steps: 1 is DDPM.", minimum=0, maximum=1, step=0.01),
+    ] = 0.0
+    s_noise: Annotated[
+        float,
+        Number("Sigma noise", "Multiplies the noise that is added between steps.", minimum=0, maximum=2, step=0.001),
+    ] = 1.0
+    s_churn: Annotated[
+        float,
+        Number(
+            "Sigma churn",
+            "How much noise Euler, Heun and DPM2 add before their steps and take away again, over the whole picture.",
+            minimum=0,
+            maximum=100,
+            step=0.01,
+        ),
+    ] = 0.0
+    s_tmin: Annotated[
+        float, Number("Sigma tmin", "Churn only from this sigma upwards.", minimum=0, maximum=1000, step=0.01)
+    ] = 0.0
+    s_tmax: Annotated[
+        float, Number("Sigma tmax", "Churn only up to this sigma; 0 is no limit.", minimum=0, maximum=1000, step=0.01)
+    ] = 0.0
+    sigma_min: Annotated[
+        float,
+        Number(
+            "Schedule min sigma",
+            "Where the schedule ends; 0 is the model's own. For Karras, Exponential, Polyexponential, SGM Uniform, "
+            "Normal, KL Optimal and Beta.",
+            minimum=0,
+            maximum=100,
+            step=0.001,
+        ),
+    ] = 0.0
+    sigma_max: Annotated[
+        float,
+        Number(
+            "Schedule max sigma",
+            "Where the schedule begins; 0 is the model's own. For the same schedules.",
+            minimum=0,
+            maximum=5000,
+            step=0.01,
+        ),
+    ] = 0.0
+    rho: Annotated[
+        float,
+        Number(
+            "Schedule rho", "The exponent of Karras (7) or Polyexponential (1); 0 is its own.", minimum=0, maximum=20
+        ),
+    ] = 0.0
+    discard_penultimate: Annotated[
+        str,
+        Switch(
+            "Discard penultimate sigma",
+            "Space one step more and leave out the last sigma but one; Automatic does so for the samplers that the "
+            "program under Compatibility does it for.",
+            choices=("Automatic", "On", "Off"),
+        ),
+    ] = "Automatic"
+    sgm_noise: Annotated[
+        str,
+        Switch(
+            "SGM noise multiplier",
+            "Start with the noise of the formula sqrt(1 + sigma²) instead of sigma; Automatic does so as ComfyUI does, "
+            "where Compatibility is ComfyUI.",
+            choices=("Automatic", "On", "Off"),
+        ),
+    ] = "Automatic"
+    noise_schedule: Annotated[
+        str,
+        Choice(
+            "Noise Schedule",
+            "The noise that the model is taken to be trained on: its own, or rescaled to end in pure noise.",
+            choices=("Default", "Zero Terminal SNR"),
+        ),
+    ] = "Default"
+    ngms: Annotated[
+        float,
+        Number(
+            "NGMS",
+            "Negative guidance minimum sigma: below it, the negative prompt is left out at every other call.",
+            minimum=0,
+            maximum=15,
+            step=0.01,
+        ),
+    ] = 0.0
+    ngms_all: Annotated[str, Switch("NGMS all steps", "Leave it out at every call below that sigma.")] = "Off"
+    skip_early_cfg: Annotated[
+        float,
+        Number(
+            "Skip Early CFG",
+            "The share of the steps, from the first, that the negative prompt is left out of.",
+            minimum=0,
+            maximum=1,
+            step=0.01,
+        ),
+    ] = 0.0
+
+    lora_hashes: Annotated[
+        str,
+        HashList(
+            "Lora hashes",
+            "Digits of the SHA-256 of LoRAs. One that is not listed is taken by name; else another file is refused.",
+            limit=HASHES_LIMIT,
+        ),
+    ] = ""
+    embedding_hashes: Annotated[
+        str,
+        HashList(
+            "TI hashes", "The same for each embedding (textual inversion) that the prompts name.", limit=HASHES_LIMIT
+        ),
+    ] = ""
 
     @model_validator(mode="after")
     def _fit_together(self) -> Self:
@@ -174,6 +308,16 @@ class Recipe(BaseModel):
     def but(self, **changes: object) -> Self:
         """Return a copy with some values changed; raise BadRecipe like ``of``."""
         return type(self).of(**{**self.values(), **changes})
+
+    def pinned(self, made: Fingerprint) -> Self:
+        """Return a copy that means the very files that a picture was made with, by their hashes."""
+        loras, embeddings = networks.of_fingerprint(made).values()
+        hashes = {
+            "model_hash": made.model_hash[:10],
+            "lora_hashes": networks.write_hashes(loras, networks.SHORT),
+            "embedding_hashes": networks.write_hashes(embeddings, networks.SHORT),
+        }
+        return self.but(**{name: digests for name, digests in hashes.items() if digests})
 
     def values(self) -> dict[str, Any]:
         """Return the values by name, in order of declaration."""
@@ -210,9 +354,16 @@ class Recipe(BaseModel):
         return cls.from_dict(data)
 
     def digest(self) -> str:
-        """Return the SHA-256 of the canonical JSON: equal if and only if the recipes are equal."""
-        canonical = json.dumps(self.to_dict(), ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+        """Return the SHA-256 of the canonical JSON: equal if and only if the recipes are equal.
+
+        What is at its default is left out, so that a recipe keeps its digest when a later version has more fields.
+        """
+        told = {name: value for name, value in self.to_dict().items() if name not in PARAMS or self._differs(name)}
+        canonical = json.dumps(told, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()
+
+    def _differs(self, name: str) -> bool:
+        return PARAMS[name].required or getattr(self, name) != PARAMS[name].default
 
 
 def _as_bad_values(error: ValidationError) -> list[BadValue]:

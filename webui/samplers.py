@@ -36,11 +36,12 @@ class Sampler:
 
 @dataclass(frozen=True)
 class Schedule:
-    """A row of the schedule table."""
+    """A row of the schedule table; ``flow``: it has a meaning for flow models."""
 
     name: str
     aliases: tuple[str, ...] = ()
     note: str = ""
+    flow: bool = True
 
 
 SAMPLERS = (
@@ -82,6 +83,17 @@ SAMPLERS = (
             note="The original; wants many steps. For diffusion models the same as Euler a."),
 )  # fmt: skip
 
+_CHURNED = ("Euler", "Heun", "DPM2")
+OPTIONS = {
+    "eta": ("Euler a", "DPM2 a", "DPM++ 2S a", "DPM++ SDE", "DPM++ 2M SDE", "DPM++ 2M SDE Heun", "DPM++ 3M SDE",
+            "DPM fast", "DPM adaptive"),
+    "eta_ddim": ("DDIM",),
+    "s_churn": _CHURNED,
+    "s_tmin": _CHURNED,
+    "s_tmax": _CHURNED,
+}  # fmt: skip
+"""Fields of a recipe that only some samplers read, each with these samplers."""
+
 AUTOMATIC = "Automatic"
 SCHEDULES = (
     Schedule(AUTOMATIC, ("automatic",), "The sampler's own choice."),
@@ -92,7 +104,8 @@ SCHEDULES = (
     Schedule("SGM Uniform", ("sgm_uniform", "SGMUniform"), "Uniform without the last, smallest σ."),
     Schedule("KL Optimal", ("kl_optimal",), "Even steps in arctan σ; ends at the smallest σ, not at 0."),
     Schedule("Align Your Steps", ("align_your_steps", "ays"),
-             "Sabour et al. 2024: levels found for SD 1.5 and SDXL; good at 10 steps. Not for flow models."),
+             "Sabour et al. 2024: levels found for SD 1.5 and SDXL; good at 10 steps. Not for flow models.",
+             flow=False),
     Schedule("Simple", ("simple",), "Every n-th training σ from the top."),
     Schedule("Normal", ("normal",), "The same as Uniform."),
     Schedule("DDIM", ("ddim",), "Every n-th training σ from the bottom, as DDIM spaces its timesteps."),
@@ -107,6 +120,8 @@ def _lookup(rows: tuple[Sampler, ...] | tuple[Schedule, ...]) -> dict[str, str]:
 
 _SAMPLER_NAMES, _SCHEDULE_NAMES = _lookup(SAMPLERS), _lookup(SCHEDULES)
 _BY_NAME = {row.name: row for row in SAMPLERS}
+_SCHEDULES = {row.name: row for row in SCHEDULES}
+_FLOW = "one that has a form for flow models"
 _SHORT = {"_ka": "Karras", "_exp": "Exponential"}
 
 
@@ -149,6 +164,20 @@ def _found(field: str, label: str, name: str, known: Mapping[str, str], names: S
     return found
 
 
+def without_flow(sampler_name: str) -> BadValue | None:
+    """Say that a sampler has no form for flow models (SD 3, Flux), naming near ones; None when it has one."""
+    if sampler(sampler_name).flow:
+        return None
+    return BadValue("sampler", "Sampler", sampler_name, _FLOW, "Near ones are Heun, DPM++ 2M or DPM++ 2S a.")
+
+
+def schedule_without_flow(name: str) -> BadValue | None:
+    """Say that a schedule has no meaning for flow models (SD 3, Flux), naming near ones; None when it has one."""
+    if _SCHEDULES[schedule(name)].flow:
+        return None
+    return BadValue("schedule", "Schedule type", name, _FLOW, "Try Simple or Beta.")
+
+
 def settle_schedule(sampler_name: str, schedule_name: str) -> str:
     """Say which schedule is really used: *Automatic* becomes the sampler's own.
 
@@ -157,6 +186,25 @@ def settle_schedule(sampler_name: str, schedule_name: str) -> str:
     """
     found = schedule(schedule_name)
     return sampler(sampler_name).schedule if found == AUTOMATIC else found
+
+
+def options(sampler_name: str) -> tuple[str, ...]:
+    """Name the fields of a recipe that this sampler reads and others do not.
+
+    >>> options("Euler"), options("LMS")
+    (('s_churn', 's_tmin', 's_tmax'), ())
+    """
+    return tuple(field for field, rows in OPTIONS.items() if sampler(sampler_name).name in rows)
+
+
+def discards_penultimate(sampler_name: str, profile: str) -> bool:
+    """Say whether a program leaves out the last sigma but one for a sampler.
+
+    >>> discards_penultimate("DPM++ 3M SDE", "A1111"), discards_penultimate("DPM++ 3M SDE", "ComfyUI")
+    (True, False)
+    """
+    row = sampler(sampler_name)
+    return row.name in ("DPM2", "DPM2 a", "UniPC") if profile == "ComfyUI" else row.discard_penultimate
 
 
 def split(name: str) -> tuple[str, str | None]:

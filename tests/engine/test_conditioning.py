@@ -2,9 +2,15 @@
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from webui.engine.conditioning import Chunk, Embedding, chunks, emphasise, interpolate, match, variants
+from webui import prompt
+from webui.engine import script
+from webui.engine.chunking import Chunk, Manner, chunks
+from webui.engine.conditioning import Embedding, emphasise, interpolate, match, variants
 from webui.errors import BadValue
+from webui.recipe import Recipe
 
 
 @pytest.fixture(scope="module")
@@ -58,6 +64,41 @@ def test_break_begins_a_chunk(tokenizer):
     assert lengths(tokenizer, "lake BREAK") == [1]
 
 
+COMFYUI = Manner(profile="ComfyUI")
+
+
+def test_comfyui_breaks_chunks_between_words(tokenizer):
+    def comfyui(text: str) -> list[int]:
+        return [len(chunk.tokens) for chunk in chunks(tokenizer, text, COMFYUI)]
+
+    lakes = " ".join(["lake"] * 73)
+    short, long = "xqz", "xqzvkjw" * 2
+    assert [len(tokenizer(word, add_special_tokens=False).input_ids) for word in (short, long)] == [3, 14]
+    assert lengths(tokenizer, f"{lakes} {short}") == [75, 1]
+    assert comfyui(f"{lakes} {short}") == [73, 3]
+    assert comfyui(f"{lakes} ({short}:1.2)") == [73, 3]
+    assert comfyui(f"{lakes} {long}") == [75, 12]
+    assert comfyui(" ".join(["lake"] * 65) + ", " + " ".join(["night"] * 20)) == [75, 11]
+    assert comfyui("lake BREAK night") == [2 + len(tokenizer("BREAK", add_special_tokens=False).input_ids)]
+    assert comfyui("") == comfyui(" \n ") == [0]
+    assert comfyui("x" * 600) == [75] * (len(tokenizer("x" * 600, add_special_tokens=False).input_ids) // 75) + (
+        [rest] if (rest := len(tokenizer("x" * 600, add_special_tokens=False).input_ids) % 75) else []
+    )
+
+
+@given(st.lists(st.sampled_from(["lake", "night,", "xqz", "xqzvkjwbnm", "xqzvkjw" * 2, "(sky:1.3)"]), max_size=120))
+@settings(max_examples=60, deadline=None)
+def test_comfyui_loses_no_token_and_no_weight(tokenizer, words):
+    text = " ".join(words)
+    (whole,) = ([token for chunk in found for token in zip(chunk.tokens, chunk.weights, strict=True)]
+                for found in (chunks(tokenizer, text, COMFYUI),))  # fmt: skip
+    spans = [span for section in prompt.parse(text, "Original", "ComfyUI") for span in section]
+    expected = [(token, span.weight) for span in spans
+                for token in tokenizer(span.text, add_special_tokens=False).input_ids]  # fmt: skip
+    assert whole == expected
+    assert all(len(chunk.tokens) <= 75 for chunk in chunks(tokenizer, text, COMFYUI))
+
+
 def test_weights_go_with_their_tokens(tokenizer):
     (chunk,) = chunks(tokenizer, "a (lake:1.5) [night]")
     assert chunk.weights == pytest.approx((1.0, 1.5, 1 / 1.1))
@@ -93,6 +134,45 @@ def test_emphasise_without_a_mean_to_restore():
     features = torch.tensor([[[1.0, -1.0], [2.0, -2.0 + 1e-7]]])
     found = emphasise(features, (1.0, 1.5))
     assert torch.allclose(found, torch.tensor([[[1.0, -1.0], [3.0, -3.0]]]), atol=1e-5)
+
+
+LONG = " ".join(["lake"] * 80)
+
+
+def test_texts_of_one_prompt_restore_their_mean_together(engines):
+    """As one batch does in A1111: by hand, from features without emphasis, each text as often as it stands there."""
+    reader = engines["sd1"]._model("sd1", "").family.reader
+    said = ("a (lake:1.6) at night", "a (house:0.4)", "a (lake:1.6) at night")
+    plain = [reader.read(text, 1, "Ignore").tokens.double() for text in said]
+    weighed = [reader.read(text, 1, "No norm").tokens.double() for text in said]
+    scale = torch.cat(plain).mean() / torch.cat(weighed).mean()
+    for text, tokens in zip(said, weighed, strict=True):
+        found = reader.read(text, 1, beside=said).tokens.double()
+        assert torch.allclose(found, tokens * scale, rtol=1e-5, atol=1e-6)
+        assert not torch.allclose(found, reader.read(text, 1).tokens.double(), rtol=1e-4)
+        assert torch.equal(reader.read(text, 1, "No norm", beside=said).tokens.double(), tokens)
+
+
+def test_a_text_beside_itself_is_alone(reader):
+    assert reader.read("a (lake:1.4)", 1, beside=("a (lake:1.4)",) * 3) is reader.read("a (lake:1.4)", 1)
+
+
+def test_texts_of_one_prompt_have_the_chunks_of_the_longest(reader):
+    found = reader.read("a lake", 1, beside=("a lake", LONG)).tokens
+    alone, empty = reader.read("a lake", 1).tokens, reader.read("", 1).tokens
+    assert torch.equal(found, torch.cat([alone, empty], dim=1))
+    assert torch.equal(reader.read(LONG, 1, beside=("a lake", LONG)).tokens, reader.read(LONG, 1).tokens)
+
+
+def test_a_prompt_with_schedules_is_read_with_all_it_says(engines):
+    family = engines["sd1"]._model("sd1", "").family
+    text = "a [(lake:1.6)|(house:0.4)|(lake:1.6)]"
+    recipe = Recipe.of(prompt=text, negative_prompt="fog", seed=1, steps=4, width=64, height=64, cfg_scale=3.0)
+    read = script.read(recipe)
+    said = ("a (lake:1.6)", "a (house:0.4)", "a (lake:1.6)", "a (lake:1.6)")
+    assert read.said == (("fog",), said)
+    ((_, positive),) = family._groups(recipe, read, read.at(1))
+    assert torch.equal(positive.tokens, family.reader.read("a (lake:1.6)", 1, beside=said).tokens)
 
 
 def test_weights_of_one_leave_every_bit(reader):

@@ -8,6 +8,8 @@ from webui.recipe import PARAMS
 VARIED = {"variation_seed": 9, "variation_strength": 0.5}
 WEIGHED = {"prompt": "a (lake:1.4) at sunset"}
 LARGER = {"width": 128}
+CHURNED = {"sampler": "Euler", "s_churn": 2.0}
+NEGATIVE = {"negative_prompt": "mountains"}
 
 FLIPS: dict[str, tuple[dict[str, object], object]] = {
     "prompt": ({}, "a lake at night"),
@@ -31,11 +33,28 @@ FLIPS: dict[str, tuple[dict[str, object], object]] = {
     "ensd": ({"sampler": "Euler a"}, 31337),
     "emphasis": (WEIGHED, "No norm"),
     "profile": ({}, "Forge"),
+    "eta": ({"sampler": "Euler a"}, 0.5),
+    "eta_ddim": ({"sampler": "DDIM"}, 0.5),
+    "s_noise": ({"sampler": "Euler a"}, 1.5),
+    "s_churn": ({"sampler": "Euler"}, 2.0),
+    "s_tmin": (CHURNED, 5.0),
+    "s_tmax": (CHURNED, 5.0),
+    "sigma_min": ({"schedule": "Karras"}, 0.3),
+    "sigma_max": ({"schedule": "Karras"}, 10.0),
+    "rho": ({"schedule": "Karras"}, 3.0),
+    "discard_penultimate": ({}, "On"),
+    "sgm_noise": ({"sigma_max": 2.0}, "On"),
+    "noise_schedule": ({}, "Zero Terminal SNR"),
+    "ngms": (NEGATIVE, 15.0),
+    "ngms_all": ({**NEGATIVE, "ngms": 15.0}, "On"),
+    "skip_early_cfg": (NEGATIVE, 0.5),
 }
 """For each field: what the base recipe needs for it to count, and another value."""
 
 INERT = {
     "model": "names the checkpoint; another one is another picture: test_the_model_changes_the_picture",
+    "lora_hashes": "are compared with the files' and refuse others: tests/engine/test_network_files.py",
+    "embedding_hashes": "are compared with the files' and refuse others: tests/engine/test_network_files.py",
     "model_hash": "is compared with the checkpoint's and refuses another; the pixels are the checkpoint's",
 }
 
@@ -45,6 +64,13 @@ UNUSED: dict[str, dict[str, object]] = {
     "ensd": {"ensd": 31337},  # without noise between the steps
     "emphasis": {"emphasis": "No norm"},  # without weights
     "same size": {"resize_width": 64, "resize_height": 64},
+    "eta": {"eta": 0.0},  # without noise between the steps
+    "eta_ddim": {"eta_ddim": 1.0},
+    "s_noise": {"s_noise": 0.5},
+    "s_churn": {"s_churn": 5.0, "s_tmin": 1.0, "s_tmax": 2.0},  # of Euler, Heun and DPM2 alone
+    "rho": {"rho": 7.0},  # Karras's own
+    "ngms_all": {"ngms_all": "On"},  # without NGMS
+    "what Automatic means": {"discard_penultimate": "Off", "sgm_noise": "Off"},
 }
 """Changes that mean nothing for the base recipe and so may not change a pixel."""
 

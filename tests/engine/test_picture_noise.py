@@ -49,6 +49,14 @@ def test_a_plain_recipe_draws_its_seeds_stream(rng):
     assert all(torch.equal(a, b) for a, b in zip([noise.start(), noise.step(), noise.step()], expected, strict=True))
 
 
+def test_sigma_noise_multiplies_all_but_the_starting_noise():
+    plain, loud = picture(), picture(s_noise=1.25)
+    assert torch.equal(loud.start(), plain.start())
+    assert torch.equal(loud.step(), plain.step() * 1.25)
+    sigmas = (14.0, 3.0, 0.5, 0.0)
+    assert torch.equal(loud.path(sigmas)(14.0, 3.0), plain.path(sigmas)(14.0, 3.0) * 1.25)
+
+
 # ---- variation -----------------------------------------------------------------------------------
 
 

@@ -32,11 +32,11 @@ def toy(x, sigma, flow, sine=torch.sin):
     return 0.3 + 0.5 * alpha / (0.5 * alpha**2 + sigma**2) * (x - alpha * 0.3) + 0.1 * sine(x)
 
 
-def sample(name: str, sigmas, flow: bool = False, seed: int = 11) -> torch.Tensor:
+def sample(name: str, sigmas, flow: bool = False, seed: int = 11, options=sampling.NONE) -> torch.Tensor:
     """Run our sampler in float32."""
     stream = Stream(seed, "NV", SHAPE)
     brownian = Brownian.along(seed, "NV", SHAPE, sigmas)
-    run = sampling.start(name, stream.normal(), sigmas, stream.normal, flow, brownian=brownian)
+    run = sampling.start(name, stream.normal(), sigmas, stream.normal, flow, brownian=brownian, options=options)
     x, sigma = next(run)
     while True:
         try:
@@ -49,11 +49,13 @@ def sample(name: str, sigmas, flow: bool = False, seed: int = 11) -> torch.Tenso
 
 
 class World:
-    """A model and its noise; ``mapped``: a flow model seen as a diffusion model."""
+    """A model and its noise; ``mapped``: a flow model seen as a diffusion model; ``options`` of the sampler."""
 
-    def __init__(self, seed, sigmas, flow, mapped):
+    def __init__(self, seed, sigmas, flow, mapped, options):
         self.seed, self.flow, self.mapped = seed, flow, mapped
         self.draws = 0
+        self.eta, self.eta_ddim = options.get("eta", 1.0), options.get("eta_ddim", 0.0)
+        self.churn, self.low, self.high = (options.get(name, 0.0) for name in ("s_churn", "s_tmin", "s_tmax"))
         self.path = Brownian.along(seed, "NV", SHAPE, sigmas)
 
     def noise(self):
@@ -73,16 +75,26 @@ class World:
     def slope(self, x, sigma):
         return (x - self.model(x, sigma)) / sigma
 
+    def churned(self, x, sigma, steps):
+        """Karras et al. 2022, algorithm 2, lines 4 to 6; noise is drawn at every step."""
+        if self.churn == 0:
+            return x, sigma
+        inside = self.low <= sigma and (self.high == 0 or sigma <= self.high)
+        gamma = min(self.churn / steps, math.sqrt(2) - 1) if inside else 0
+        hat = sigma + gamma * sigma
+        return x + np.sqrt(hat**2 - sigma**2) * self.noise(), hat
 
-def reference(name, sigmas, flow=False, seed=11):
+
+def reference(name, sigmas, flow=False, seed=11, options=sampling.NONE):
     mapped = flow and name not in SLOPES
-    world = World(seed, sigmas, flow, mapped)
+    world = World(seed, sigmas, flow, mapped, options)
     levels = [sigma / (1 - sigma) for sigma in sigmas] if mapped else list(sigmas)
     unit = name in ("DDIM", "UniPC") and not flow
     x = world.noise() * (math.sqrt(1 + levels[0] ** 2) if unit else levels[0])
     if name in ONE_STEP:
         for sigma, target in pairwise(levels):
-            x = ONE_STEP[name](world, x, sigma, target)
+            x, hat = world.churned(x, sigma, len(levels) - 1)
+            x = ONE_STEP[name](world, x, hat, target)
         return x
     return WHOLE[name](world, x, levels)
 
@@ -108,10 +120,10 @@ def dpm_2(world, x, sigma, target):
 def down_and_up(world, sigma, target):
     """Return (level to step down to, noise to add there after scaling by `keep`, keep)."""
     if world.flow:
-        down = target * (1 + (target / sigma - 1))
+        down = target * (1 + world.eta * (target / sigma - 1))
         keep = (1 - target) / (1 - down)
         return down, math.sqrt(target**2 - keep**2 * down**2), keep
-    up = math.sqrt(target**2 * (sigma**2 - target**2) / sigma**2)
+    up = world.eta * math.sqrt(target**2 * (sigma**2 - target**2) / sigma**2)
     return math.sqrt(target**2 - up**2), up, 1.0
 
 
@@ -151,6 +163,16 @@ def ddpm(world, x, sigma, target):
     return (mean + spread * world.noise() if target > 0 else mean) / math.sqrt(bar_next)
 
 
+def ddim(world, x, sigma, target):
+    """Song et al. 2020, equations 12 and 16, in the variance-preserving scale."""
+    bar, bar_next = 1 / (1 + sigma**2), 1 / (1 + target**2)
+    estimate, scaled = world.model(x, sigma), x * math.sqrt(bar)
+    epsilon = (scaled - math.sqrt(bar) * estimate) / math.sqrt(1 - bar)
+    spread = world.eta_ddim * math.sqrt((1 - bar_next) / (1 - bar) * (1 - bar / bar_next))
+    mean = math.sqrt(bar_next) * estimate + math.sqrt(1 - bar_next - spread**2) * epsilon
+    return (mean + (spread * world.noise() if spread else 0)) / math.sqrt(bar_next)
+
+
 def lcm(world, x, sigma, target):
     estimate = world.model(x, sigma)
     return estimate + target * world.noise() if target > 0 else estimate
@@ -163,7 +185,7 @@ def dpmpp_sde(world, x, sigma, target):
         return estimate
 
     def to(level, estimate):
-        up = math.sqrt(level**2 * (1 - level**2 / sigma**2))
+        up = world.eta * math.sqrt(level**2 * (1 - level**2 / sigma**2))
         down = math.sqrt(level**2 - up**2)
         return estimate + (x - estimate) * down / sigma + up * world.brown(sigma, level)
 
@@ -265,6 +287,7 @@ def multistep_sde(order, heun_form=False):
     """As k-diffusion; the estimate is extrapolated in −log sigma, and integrated against the SDE's kernel."""
 
     def walk(world, x, levels):
+        rate = 1 + world.eta
         past = []  # (−log sigma, estimate)
         for sigma, target in pairwise(levels):
             estimate = world.model(x, sigma)
@@ -274,16 +297,16 @@ def multistep_sde(order, heun_form=False):
             past = [(t, estimate), *past][:order]
             if order == 2 and not heun_form and len(past) == 2:
                 change = (estimate - past[1][1]) / (t - past[1][0]) * (end - t)
-                drift = (1 - math.exp(-2 * (end - t))) * (estimate + change / 2)
+                drift = (1 - math.exp(-rate * (end - t))) * (estimate + change / 2)
             else:
                 points, measure = np.polynomial.legendre.leggauss(40)
                 at, kernel = t + (points + 1) / 2 * (end - t), (end - t) / 2 * measure
-                kernel = kernel * 2 * np.exp(-2 * (end - at))
+                kernel = kernel * rate * np.exp(-rate * (end - at))
                 nodes = [node for node, _ in past]
                 shapes = [shape(nodes, j)(at) for j in range(len(nodes))]
                 drift = sum((kernel * each).sum() * known for each, (_, known) in zip(shapes, past, strict=True))
-            x = x * (target / sigma) ** 2 + drift
-            x = x + world.brown(sigma, target) * target * math.sqrt(1 - (target / sigma) ** 2)
+            x = x * (target / sigma) ** rate + drift
+            x = x + world.brown(sigma, target) * target * math.sqrt(1 - (target / sigma) ** (2 * world.eta))
         return x
 
     return walk
@@ -339,8 +362,8 @@ def solver(world, x, sigma, target, order, *, r):
     return one - target / r2 * (math.expm1(h) / h - 1) * (third - first), two
 
 
-def split(sigma, target, lowest):
-    down = max(target**2 / sigma, lowest)
+def split(world, sigma, target, lowest):
+    down = max(math.sqrt(target**2 * (1 - world.eta**2 * (1 - (target / sigma) ** 2))), lowest)
     return down, math.sqrt(max(target**2 - down**2, 0))
 
 
@@ -351,7 +374,7 @@ def dpm_fast(world, x, levels):
     orders = [3] * (m - 2) + [2, 1] if calls % 3 == 0 else [3] * (m - 1) + [calls % 3]
     grid = np.exp(np.linspace(math.log(levels[0]), math.log(low), m + 1))
     for order, (sigma, target) in zip(orders, pairwise(grid), strict=True):
-        down, up = split(sigma, target, low)
+        down, up = split(world, sigma, target, low)
         x, _ = solver(world, x, sigma, down, order, r={1: 1, 2: 1 / 2, 3: 1 / 3}[order])
         x = x + up * world.noise() if up > 1e-9 else x
     return world.model(x, low) if low > 0.05 else x
@@ -361,7 +384,7 @@ def dpm_adaptive(world, x, levels):
     low, sigma, h, before = min(level for level in levels if level > 0), levels[0], 0.05, x
     while math.log(sigma / low) > 1e-5:
         target = max(low, sigma * math.exp(-h))
-        down, up = split(sigma, target, low)
+        down, up = split(world, sigma, target, low)
         high, lower = solver(world, x, sigma, down, 3, r=1 / 3)
         scale = np.maximum(0.0078, 0.05 * np.maximum(np.abs(lower), np.abs(before)))
         error = math.sqrt((((lower - high) / scale) ** 2).mean())
@@ -394,7 +417,7 @@ def restart(world, x, levels):
 
 
 ONE_STEP = {
-    "Euler": euler, "DDIM": euler, "Heun": heun, "DPM2": dpm_2, "DDPM": ddpm, "LCM": lcm, "DPM++ SDE": dpmpp_sde,
+    "Euler": euler, "DDIM": ddim, "Heun": heun, "DPM2": dpm_2, "DDPM": ddpm, "LCM": lcm, "DPM++ SDE": dpmpp_sde,
     "Euler a": ancestral(euler), "DPM2 a": ancestral(dpm_2), "DPM++ 2S a": ancestral(dpmpp_2s),
 }  # fmt: skip
 WHOLE = {
@@ -423,6 +446,35 @@ def test_against_the_slow_reference(name, schedule, steps, record_property):
     record_property("relative error", error)
     print(f"{name:18} {schedule:10} {steps:3} {error:.1e}")
     assert error <= BOUND
+
+
+OPTIONS = [
+    *[(name, {"eta": eta}) for name in samplers.OPTIONS["eta"] for eta in (0.0, 0.3, 0.8)],
+    *[("DDIM", {"eta_ddim": eta}) for eta in (0.2, 1.0)],
+    *[(name, {"s_churn": churn}) for name in samplers.OPTIONS["s_churn"] for churn in (4.0, 100.0)],
+    *[(name, {"s_churn": 4.0, "s_tmin": 0.3, "s_tmax": 7.0}) for name in samplers.OPTIONS["s_churn"]],
+]
+"""Values that are not the defaults, for each field that only some samplers read."""
+
+
+@pytest.mark.parametrize(("name", "options"), OPTIONS)
+def test_options_against_the_slow_reference(name, options, record_property):
+    sigmas = schedules.spaced(schedules.from_config(SD15), "Karras", 20)
+    ours, theirs = sample(name, sigmas, options=options), reference(name, sigmas, options=options)
+    error = relative(ours, theirs)
+    record_property("relative error", error)
+    assert error <= BOUND
+    assert relative(ours, sample(name, sigmas)) > 1e-3
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [pair for pair in OPTIONS if samplers.sampler(pair[0]).flow and "s_churn" not in pair[1]],
+)
+def test_options_of_flow_against_the_slow_reference(name, options):
+    sigmas = tuple(sigma * 0.98 for sigma in schedules.spaced(schedules.flow_levels(3.0), "Simple", 20))
+    ours = sample(name, sigmas, flow=True, options=options)
+    assert relative(ours, reference(name, sigmas, flow=True, options=options)) <= BOUND
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if samplers.sampler(name).flow])

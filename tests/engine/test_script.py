@@ -39,6 +39,17 @@ def said(recipe: Recipe, count: int) -> list[str]:
     return [read.at(step)[-1] for step in range(script.FIRST_STEP, script.FIRST_STEP + count)]
 
 
+@pytest.mark.parametrize("begin", range(5))
+def test_only_what_is_still_to_be_read_is_prepared(begin):
+    prepared = []
+    wanted = Recipe.of(seed=0, prompt="[a|b]", steps=6, sampler="Euler", cfg_scale=1)
+    call = script.read(wanted).follow(lambda texts: prepared.append(texts[0]) or texts[0], begin)
+    words = said(wanted, 6)
+    assert words == ["a", "a", "b", "a", "b", "a"]
+    assert [call(1.0) for _ in words[begin:]] == words[begin:]
+    assert prepared == ["a", "b", "a", "b", "a"][max(0, begin - 1) :]
+
+
 @pytest.mark.parametrize("family", tiny.FAMILIES)
 @pytest.mark.parametrize(
     ("prompt", "words"),
@@ -171,9 +182,14 @@ def test_emphasis_modes_are_pictures_of_their_own(engines, pixels, family):
 
 
 @pytest.mark.parametrize("family", tiny.FAMILIES)
-@pytest.mark.parametrize("prompt", ["a <lora:water colour:0.8> house", "a [<lora:x>:b:0.5]", "<smile:3>"])
-def test_extra_networks_are_refused_and_named(engines, family, prompt):
-    with pytest.raises(BadValue, match=r"Prompt must be without extra networks .* such as <(lora|smile):") as raised:
+@pytest.mark.parametrize(
+    ("prompt", "rule"),
+    [("a <lora:water colour:0.8> house", "without LoRAs that are not here"),
+     ("a [<lora:x>:b:0.5]", "without LoRAs that are not here"),
+     ("<smile:3>", "without extra networks that are no LoRA, such as <smile:3>")],
+)  # fmt: skip
+def test_extra_networks_are_refused_and_named(engines, family, prompt, rule):
+    with pytest.raises(BadValue, match=f"Prompt must be {rule}") as raised:
         list(engines[family].generate(small(family, prompt=prompt)))
     assert raised.value.field == "prompt"
 
@@ -191,6 +207,57 @@ def test_a_model_without_negative_prompt_cannot_join():
     with pytest.raises(BadValue, match="without AND for this model"):
         script.read(small("flux", prompt="a AND b"), guided=False)
     assert script.read(small("flux"), guided=False).negative is None
+
+
+def left_out(recipe: Recipe, sigmas: list[float]) -> list[bool]:
+    read = script.read(recipe)
+    return [len(read.at(step, sigma)) == 1 for step, sigma in enumerate(sigmas)]
+
+
+FALLING = [14.0, 8.0, 4.0, 2.0, 1.0, 0.5, 0.2, 0.1]
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ({}, "--------"),
+        ({"ngms": 3.0}, "---x-x-x"),  # odd calls below that sigma, counted from 0
+        ({"ngms": 3.0, "ngms_all": "On"}, "---xxxxx"),
+        ({"ngms": 2.0, "ngms_all": "On"}, "----xxxx"),
+        ({"ngms_all": "On"}, "--------"),
+        ({"skip_early_cfg": 0.25}, "xxx-----"),  # call 2 of 8 is at a quarter
+        ({"skip_early_cfg": 0.01}, "x-------"),
+        ({"skip_early_cfg": 1.0}, "xxxxxxxx"),
+        ({"skip_early_cfg": 0.01, "ngms": 0.3}, "x------x"),
+        ({"skip_early_cfg": 0.25, "sampler": "Heun", "steps": 4}, "xxx-----"),
+    ],
+)
+def test_when_the_negative_prompt_is_left_out(values, expected):
+    found = left_out(small("sd1", **{"steps": 8, **values}), FALLING)
+    assert "".join("x" if out else "-" for out in found) == expected
+
+
+@pytest.mark.parametrize("family", tiny.FAMILIES)
+def test_a_call_without_the_negative_prompt_is_the_positive_alone(estimates, family):
+    """At sigma 0.7: every call below 0.8, and none below 0.6; at the calls between, guided as ever."""
+    guided, alone = estimates(small(family))[0], estimates(small(family, cfg_scale=1.0))[0]
+    cases = (
+        ({"ngms": 0.8}, [False, True, False]),
+        ({"ngms": 0.6}, [False] * 3),
+        ({"ngms": 0.8, "ngms_all": "On"}, [True] * 3),
+        ({"skip_early_cfg": 0.3}, [True, True, False]),
+    )
+    for values, plain in cases:
+        found = estimates(small(family, **values), 3)
+        wanted = [alone if skip else guided for skip in plain]
+        assert all(torch.equal(one, other) for one, other in zip(found, wanted, strict=True)), values
+
+
+@pytest.mark.parametrize("family", ["sd1", "sdxl", "flux"])
+def test_and_without_the_negative_prompt_weighs_against_its_first_part(estimates, family):
+    joined = estimates(small(family, prompt="a red house :1.2 AND a lake :-0.5", ngms=1.0, ngms_all="On"))[0]
+    first, second = (estimates(small(family, prompt=text, cfg_scale=1.0))[0] for text in ("a red house", "a lake"))
+    assert torch.allclose(joined, first - 0.5 * (second - first), atol=2e-4)
 
 
 def test_comfyui_knows_neither_steps_nor_and():

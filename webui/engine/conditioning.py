@@ -1,42 +1,56 @@
 """Conditioning: from a prompt to what the network reads, for models whose text encoders are CLIP (SD 1.x, 2.x, SDXL).
 
 The promise: A1111's way. Emphasis multiplies a token's vectors and then restores the mean of its chunk; prompts of any
-length are read in chunks of 75 tokens, broken after a comma where one is near, or at BREAK; clip skip N reads the
-N-th layer from the end. Equal text gives equal bits, whether it comes from the cache or not.
+length are read in chunks (``webui.engine.chunking``); clip skip N reads the N-th layer from the end. What a prompt says
+at other steps is read along with it, as one batch is there: all its texts have the chunks of the longest, and emphasis
+restores the mean of them together. Equal text gives equal bits, whether it comes from the cache or not.
 
-The recipe's ``emphasis`` and ``profile`` choose other ways: No norm leaves the mean as it becomes, and ComfyUI leads
-from the empty prompt's vector to the token's, and as much further as it weighs. Chunks are A1111's in all of them.
+A word that names an embedding (textual inversion: Gal et al. 2022, https://arxiv.org/abs/2208.01618) stands for its
+vectors, which are put in where the tokens' own would be.
+
+The recipe's ``emphasis`` and ``profile`` choose other ways: No norm leaves the mean as it becomes. ComfyUI leads from
+the empty prompt's vector to the token's, and as much further as it weighs.
 """
 
+import itertools
 import math
 import threading
-from collections import OrderedDict
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections import Counter, OrderedDict
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
 
 import torch
 
-from webui import prompt, prompt_schedule
+from webui import prompt_schedule
+from webui.engine.chunking import EMPTY, ROOM, Chunk, Manner, Vector, chunks
 from webui.errors import BadValue
 
-ROOM = 75
-"""Tokens of text in one chunk; with the marks for begin and end CLIP reads 77."""
-BACKTRACK = 20
-"""A full chunk is broken after its last comma if that lies within this many tokens of the end."""
+LEAST_MEAN = 1e-3
+"""Share of the values' size under which their mean says nothing and is not restored."""
 CACHED = 16
 COUNTED_STEPS = 150
 """Steps that a prompt with schedules is counted over: the most that a recipe has."""
 COUNTED_TEXTS = 8
 """Texts of such a prompt that are counted, the longest ones: it is counted while the person types."""
 
+Weights: TypeAlias = tuple[float, ...]
 
-@dataclass(frozen=True)
-class Chunk:
-    """At most 75 tokens of text and the weight of each."""
 
-    tokens: tuple[int, ...]
-    weights: tuple[float, ...]
+@dataclass(frozen=True, eq=False)
+class Words:
+    """What makes words read otherwise than the encoders were loaded.
+
+    ``key`` tells readings apart: it names the LoRAs on the encoders and the embeddings. ``vectors`` are those of each
+    embedding by its spelled name, (count, width) for each encoder.
+    """
+
+    key: Hashable = ()
+    vectors: Mapping[str, Sequence[torch.Tensor]] = field(default_factory=dict)
+
+
+PLAIN = Words()
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,110 +65,150 @@ class Embedding:
         return Embedding(torch.zeros_like(self.tokens), None if self.pooled is None else torch.zeros_like(self.pooled))
 
 
-@dataclass(frozen=True)
-class Manner:
-    """How a prompt is read: the recipe's clip skip, emphasis and profile."""
-
-    clip_skip: int = 1
-    emphasis: str = "Original"
-    profile: str = "A1111"
-
-    @property
-    def interpolates(self) -> bool:
-        return self.profile == "ComfyUI" and self.emphasis == "Original"
-
-
-def chunks(tokenizer: Any, text: str, manner: Manner = Manner()) -> list[Chunk]:
-    """Split a prompt into chunks of at most 75 weighted tokens; an empty prompt is one empty chunk."""
-    found: list[Chunk] = []
-    comma = _comma(tokenizer)
-    sections = prompt.parse(text, manner.emphasis, manner.profile)
-    for number, section in enumerate(sections):
-        tokens: list[int] = []
-        weights: list[float] = []
-        for span in section:
-            for token in _ids(tokenizer, span.text):
-                if len(tokens) == ROOM:
-                    keep = _break_at(tokens, comma, token)
-                    found.append(Chunk(tuple(tokens[:keep]), tuple(weights[:keep])))
-                    tokens, weights = tokens[keep:], weights[keep:]
-                tokens.append(token)
-                weights.append(span.weight)
-        if tokens or not found or number < len(sections) - 1:
-            found.append(Chunk(tuple(tokens), tuple(weights)))
-    return found or [Chunk((), ())]
-
-
-def _ids(tokenizer: Any, text: str) -> list[int]:
-    return list(tokenizer(text, add_special_tokens=False, truncation=False, verbose=False).input_ids)
-
-
-def _comma(tokenizer: Any) -> int | None:
-    ids = _ids(tokenizer, ",")
-    return ids[0] if len(ids) == 1 else None
-
-
-def _break_at(tokens: Sequence[int], comma: int | None, following: int) -> int:
-    """Say how many tokens of a full chunk stay in it when ``following`` comes next."""
-    if comma is None or following == comma or comma not in tokens:
-        return len(tokens)
-    last = len(tokens) - 1 - tokens[::-1].index(comma)
-    return last + 1 if len(tokens) - last <= BACKTRACK else len(tokens)
-
-
 class ClipReader:
     """Reads prompts with the CLIP text encoders of a pipeline: one (SD) or two (SDXL).
 
     ``tokenizers`` and ``encoders`` go together; with two, features are joined and the second's pooled output is kept.
+    ``words`` are the extras of the picture that is being made.
     """
+
+    words = PLAIN
 
     def __init__(self, tokenizers: Sequence[Any], encoders: Sequence[Any], penultimate: bool) -> None:
         self.tokenizers, self.encoders, self.penultimate = tuple(tokenizers), tuple(encoders), penultimate
-        self._cache: OrderedDict[tuple[str, Manner], Embedding] = OrderedDict()
+        self._cache: OrderedDict[tuple[str, Manner, tuple[str, ...], Hashable], Embedding] = OrderedDict()
+        self._together: OrderedDict[tuple[Manner, tuple[str, ...], Hashable], list[list[float]]] = OrderedDict()
         self._lock = threading.Lock()  # a tokenizer cannot serve the page's counter and a picture at once
 
-    def read(self, text: str, clip_skip: int, emphasis: str = "Original", profile: str = "A1111") -> Embedding:
-        """Encode a prompt; raise BadValue when ``clip_skip`` is more than the encoder has layers."""
+    def read(
+        self,
+        text: str,
+        clip_skip: int,
+        emphasis: str = "Original",
+        profile: str = "A1111",
+        beside: tuple[str, ...] = (),
+    ) -> Embedding:
+        """Encode a prompt; raise BadValue when ``clip_skip`` is more than the encoder has layers.
+
+        ``beside``: all that the prompt says over the steps, this text among it.
+        """
         manner = Manner(clip_skip, emphasis, profile)
-        key = (text, manner)
+        beside = beside if len(set(beside)) > 1 else ()
+        key = (text, manner, beside, self.words.key)
         with self._lock:
             if key not in self._cache:
-                self._cache[key] = self._read(text, manner)
+                self._cache[key] = self._read(text, manner, beside)
             self._cache.move_to_end(key)
             while len(self._cache) > CACHED:
                 self._cache.popitem(last=False)
             return self._cache[key]
 
-    def count(self, text: str) -> tuple[int, int]:
-        """Count a prompt's tokens, and the room in the chunks that they fill; the most of all parts and steps."""
+    def count(self, text: str, embeddings: Mapping[str, int] | None = None) -> tuple[int, int]:
+        """Count a prompt's tokens, and the room in the chunks that they fill; the most of all parts and steps.
+
+        ``embeddings`` says how many vectors stand for a name.
+        """
         with self._lock:
-            filled = [chunks(self.tokenizers[0], words) for words in variants(text)]
+            filled = [chunks(self.tokenizers[0], words, embeddings=embeddings) for words in variants(text)]
         return max((sum(len(chunk.tokens) for chunk in found), ROOM * len(found)) for found in filled)
 
     @torch.inference_mode()
-    def _read(self, text: str, manner: Manner) -> Embedding:
+    def _read(self, text: str, manner: Manner, beside: tuple[str, ...]) -> Embedding:
         joined: list[torch.Tensor] = []
         pooled = None
-        for tokenizer, encoder in zip(self.tokenizers, self.encoders, strict=True):
-            parts = [self._encode(tokenizer, encoder, chunk, manner) for chunk in chunks(tokenizer, text, manner)]
+        together = self._scales(manner, beside) if beside else [[] for _ in self.tokenizers]
+        for tokenizer, encoder, scales in zip(self.tokenizers, self.encoders, together, strict=True):
+            own: list[Chunk | None] = [*self._chunks(tokenizer, text, manner)]
+            shared = itertools.zip_longest(own, scales)  # the shorter of its texts are filled up with empty chunks
+            parts = [self._encode(tokenizer, encoder, chunk or EMPTY, manner, scale) for chunk, scale in shared]
             joined.append(torch.cat([features for features, _ in parts], dim=1))
             pooled = parts[0][1] if hasattr(encoder, "text_projection") else pooled
         length = max(part.shape[1] for part in joined)  # two tokenizers may need unequal numbers of chunks
         return Embedding(torch.cat([_repeated(part, length) for part in joined], dim=-1), pooled)
 
-    def _encode(self, tokenizer: Any, encoder: Any, chunk: Chunk, manner: Manner) -> tuple[torch.Tensor, Any]:
-        """Return features (1, 77, D) with emphasis, and the projected pooled output (1, P) if the encoder has one."""
+    def _chunks(self, tokenizer: Any, text: str, manner: Manner) -> list[Chunk]:
+        counts = {name: len(parts[0]) for name, parts in self.words.vectors.items()}
+        return chunks(tokenizer, text, manner, counts)
+
+    def _scales(self, manner: Manner, beside: tuple[str, ...]) -> list[list[float]]:
+        """Return, for each encoder and chunk, what restores the mean of a prompt's texts of all steps together."""
+        key = (manner, beside, self.words.key)
+        if key not in self._together:
+            self._together[key] = [
+                self._scales_of(tokenizer, encoder, manner, Counter(beside))
+                for tokenizer, encoder in zip(self.tokenizers, self.encoders, strict=True)
+            ]
+            while len(self._together) > CACHED:
+                self._together.popitem(last=False)
+        return self._together[key]
+
+    def _scales_of(self, tokenizer: Any, encoder: Any, manner: Manner, texts: Counter[str]) -> list[float]:
+        split = {words: self._chunks(tokenizer, words, manner) for words in texts}
+        scales = [1.0] * max(map(len, split.values()))
+        weighed = any(weight != 1.0 for found in split.values() for chunk in found for weight in chunk.weights)
+        if not weighed or manner.emphasis != "Original":
+            return scales
+        for index in range(len(scales)):
+            before = after = size = 0.0
+            for words, times in texts.items():
+                chunk = split[words][index] if index < len(split[words]) else EMPTY
+                features, weights, _ = self._plain(tokenizer, encoder, chunk, manner)
+                values = features.float()
+                weighted = values * torch.tensor(weights, device=values.device)[None, :, None]
+                before += times * float(values.mean())
+                after += times * float(weighted.mean())
+                size += times * float(weighted.abs().mean())
+            scales[index] = before / after if abs(after) > LEAST_MEAN * size else 1.0
+        return scales
+
+    def _encode(
+        self, tokenizer: Any, encoder: Any, chunk: Chunk, manner: Manner, scale: float | None = None
+    ) -> tuple[torch.Tensor, Any]:
+        """Return features (1, 77, D) with emphasis, and the projected pooled output (1, P) if the encoder has one.
+
+        ``scale``: what restores the mean where more texts than this one are read together.
+        """
+        features, weights, pooled = self._plain(tokenizer, encoder, chunk, manner)
+        if manner.interpolates and any(weight != 1.0 for weight in weights):
+            empty, _, _ = self._plain(tokenizer, encoder, EMPTY, manner)
+            return interpolate(features, empty, weights), pooled
+        if scale is None:
+            return emphasise(features, weights, restore=manner.emphasis == "Original"), pooled
+        weighted = emphasise(features, weights, restore=False)
+        return (weighted.float() * scale).to(weighted.dtype) if scale != 1.0 else weighted, pooled
+
+    def _plain(self, tokenizer: Any, encoder: Any, chunk: Chunk, manner: Manner) -> tuple[torch.Tensor, Weights, Any]:
+        """Return features (1, 77, D) without emphasis, the weight of each, and the pooled output."""
         end, pad = tokenizer.eos_token_id, tokenizer.pad_token_id
         fill = ROOM - len(chunk.tokens)
-        ids = [tokenizer.bos_token_id, *chunk.tokens, end, *[end if pad is None else pad] * fill]
+        tokens = [token if isinstance(token, int) else 0 for token in chunk.tokens]
+        ids = [tokenizer.bos_token_id, *tokens, end, *[end if pad is None else pad] * fill]
         device = next(encoder.parameters()).device
-        output = encoder(torch.tensor([ids], device=device), output_hidden_states=True)
-        features, pooled = self._layer(encoder, output, manner.clip_skip), getattr(output, "text_embeds", None)
+        with self._put_in(encoder, chunk):
+            output = encoder(torch.tensor([ids], device=device), output_hidden_states=True)
         weights = (1.0, *chunk.weights, *[1.0] * (fill + 1))
-        if manner.interpolates and any(weight != 1.0 for weight in weights):
-            empty, _ = self._encode(tokenizer, encoder, Chunk((), ()), manner)
-            return interpolate(features, empty, weights), pooled
-        return emphasise(features, weights, restore=manner.emphasis == "Original"), pooled
+        return self._layer(encoder, output, manner.clip_skip), weights, getattr(output, "text_embeds", None)
+
+    @contextmanager
+    def _put_in(self, encoder: Any, chunk: Chunk) -> Iterator[None]:
+        """Put an embedding's vectors where the encoder looks up those of tokens."""
+        number = self.encoders.index(encoder)
+        found = [(at, token) for at, token in enumerate(chunk.tokens, 1) if isinstance(token, Vector)]
+        if not found:
+            yield
+            return
+
+        def put(table: Any, ids: Any, looked_up: torch.Tensor) -> torch.Tensor:
+            changed = looked_up.clone()
+            for at, token in found:
+                changed[0, at] = self.words.vectors[token.name][number][token.number].to(changed)
+            return changed
+
+        hook = encoder.get_input_embeddings().register_forward_hook(put)
+        try:
+            yield
+        finally:
+            hook.remove()
 
     def _layer(self, encoder: Any, output: Any, clip_skip: int) -> torch.Tensor:
         """Pick layer N from the end. SDXL reads the last but one without a final norm, for N = 1 and 2 alike."""
@@ -194,7 +248,7 @@ def emphasise(features: torch.Tensor, weights: Sequence[float], restore: bool = 
     values = features.float()
     weighted = values * torch.tensor(weights, device=features.device)[None, :, None]
     mean = weighted.mean()
-    if restore and mean.abs() > 1e-3 * weighted.abs().mean():
+    if restore and mean.abs() > LEAST_MEAN * weighted.abs().mean():
         weighted = weighted * (values.mean() / mean)
     return weighted.to(features.dtype)
 

@@ -62,7 +62,7 @@ class PictureNoise:
         noise = self._base.normal()
         for stream, strength in self._mixed:
             noise = slerp(noise, stream.normal(), strength)
-        return noise
+        return self._loud(noise)
 
     def path(self, sigmas: Sequence[float]) -> "Callable[[float, float], torch.Tensor]":
         """Return the Brownian path of samplers that integrate a stochastic equation: noise from one sigma to the next.
@@ -80,9 +80,12 @@ class PictureNoise:
             found = base(sigma, following)
             for other, (_, strength) in zip(others, every, strict=True):
                 found = slerp(found, other(sigma, following), strength)
-            return found
+            return self._loud(found)
 
         return noise
+
+    def _loud(self, noise: "torch.Tensor") -> "torch.Tensor":
+        return noise * self.recipe.s_noise if self.recipe.s_noise != 1 else noise
 
     def _resized(self) -> Shape | None:
         """Return the shape that the noise is resized from, or None."""

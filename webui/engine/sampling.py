@@ -13,8 +13,9 @@ algorithms are in ``sampling_single``, ``sampling_multistep``, ``sampling_stocha
 """
 
 import math
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final
 
 from webui import samplers
 from webui.engine import sampling_adaptive as adaptive
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Brown", "Noise", "Run", "Sigmas", "plan", "start"]
 
-_RUNS: dict[str, Callable[["torch.Tensor", Sigmas, Noise, bool], Run]] = {
+_RUNS: dict[str, Callable[..., Run]] = {
     "Euler": single.euler,
     "Euler a": stochastic.euler_ancestral,
     "Heun": single.heun,
@@ -45,19 +46,20 @@ _RUNS: dict[str, Callable[["torch.Tensor", Sigmas, Noise, bool], Run]] = {
     "HeunPP2": single.heunpp2,
     "IPNDM": multistep.ipndm,
     "DEIS": multistep.deis,
-    "DDIM": single.ddim,
+    "DDIM": stochastic.ddim,
     "UniPC": multistep.unipc,
     "DDPM": stochastic.ddpm,
     "LCM": stochastic.lcm,
 }
-_BROWNIAN: dict[str, Callable[["torch.Tensor", Sigmas, Brown, bool], Run]] = {
+_BROWNIAN: dict[str, Callable[..., Run]] = {
     "DPM++ SDE": sde.dpmpp_sde,
     "DPM++ 2M SDE": sde.dpmpp_2m_sde,
     "DPM++ 2M SDE Heun": sde.dpmpp_2m_sde_heun,
     "DPM++ 3M SDE": sde.dpmpp_3m_sde,
 }
 _UNIT = ("DDIM", "UniPC")
-"""These start at unit variance in their own scale, which is noise · sqrt(1 + sigma²)."""
+"""These start at unit variance in their own scale, wherever they are."""
+NONE: Final[Mapping[str, float]] = MappingProxyType({})
 ADAPTIVE_CALLS = 60
 """What DPM adaptive is expected to ask for; how much it does depends on the picture."""
 
@@ -70,26 +72,31 @@ def start(  # noqa: PLR0913
     flow: bool = False,
     *,
     brownian: "Brown | None" = None,
+    unit: bool = False,
+    options: Mapping[str, float] = NONE,
 ) -> Run:
     """Start a sampler by name on standard normal ``noise``; ``noises`` draws what it adds later.
 
     ``brownian`` gives the noise between two sigmas to the samplers whose row says ``brownian``. The latent starts at
-    noise · sigma, as in k-diffusion; DDIM and UniPC start at unit variance in their own scale.
+    noise · sigma, as in k-diffusion; with ``unit``, and for DDIM and UniPC always, at unit variance in the scale in
+    which models are trained, which is noise · sqrt(1 + sigma²). ``options``: values of the fields that
+    ``samplers.options`` names, such as eta.
 
-    Raises BadValue for a sampler that has no form for flow models.
+    Raises BadValue for a sampler, or a churn, that has no form for flow models.
     """
-    if flow and not samplers.sampler(sampler).flow:
-        near = "Heun, DPM++ 2M or DPM++ 2S a"
-        raise BadValue("sampler", "Sampler", sampler, "one that has a form for flow models", f"Near ones are {near}.")
-    x = noise * (math.hypot(1.0, sigmas[0]) if sampler in _UNIT and not flow else sigmas[0])
+    if flow and (problem := samplers.without_flow(sampler)):
+        raise problem
+    if flow and options.get("s_churn"):
+        raise BadValue("s_churn", "Sigma churn", options["s_churn"], "0 for flow models")
+    x = noise * (math.hypot(1.0, sigmas[0]) if (unit or sampler in _UNIT) and not flow else sigmas[0])
     if sampler not in _BROWNIAN:
-        return _RUNS[sampler](x, sigmas, noises, flow)
+        return _RUNS[sampler](x, sigmas, noises, flow, **options)
     if brownian is None:
         raise ValueError(f"{sampler} needs Brownian noise")
-    return _BROWNIAN[sampler](x, sigmas, brownian, flow)
+    return _BROWNIAN[sampler](x, sigmas, brownian, flow, **options)
 
 
-def plan(sampler: str, sigmas: Sigmas, flow: bool = False) -> list[float]:
+def plan(sampler: str, sigmas: Sigmas, flow: bool = False, options: Mapping[str, float] = NONE) -> list[float]:
     """List the sigmas of every model call that a sampler will make, by running it on a single number.
 
     DPM adaptive decides on the way: for it this is a guess, and whoever drives it goes on until it ends.
@@ -100,7 +107,8 @@ def plan(sampler: str, sigmas: Sigmas, flow: bool = False) -> list[float]:
         low = min(sigma for sigma in sigmas if sigma > 0)
         return [sigmas[0] * (low / sigmas[0]) ** (k / ADAPTIVE_CALLS) for k in range(ADAPTIVE_CALLS)]
     zero = torch.zeros(())
-    run, asked = start(sampler, zero, sigmas, lambda: zero, flow, brownian=lambda _, __: zero), []
+    asked: list[float] = []
+    run = start(sampler, zero, sigmas, lambda: zero, flow, brownian=lambda _, __: zero, options=options)
     try:
         _, sigma = next(run)
         while True:

@@ -1,7 +1,7 @@
 """DPM fast and DPM adaptive: DPM-Solvers that choose their own levels between the ends of the schedule.
 
 The promise is that of ``webui.engine.sampling``. Lu et al. 2022, https://arxiv.org/abs/2206.00927, in the forms of
-k-diffusion with ancestral noise (eta 1), for diffusion models only: they step evenly in the log-SNR, which has no
+k-diffusion with ancestral noise, for diffusion models only: they step evenly in the log-SNR, which has no
 beginning in flow models. Of the schedule they use the highest and the lowest sigma; where the lowest is above
 ``RESIDUE`` (in most schedules it is the model's own lowest), one more step of Euler's takes what noise is left.
 """
@@ -28,20 +28,20 @@ SAFETY, FIRST, SMALLEST = 0.81, 0.05, 1 / 1000
 """Below which factor a step is rejected; length of the first step; the smallest share of the way that a step may be."""
 
 
-def dpm_fast(x: "torch.Tensor", sigmas: Sigmas, noise: Noise, flow: bool = False) -> Run:
+def dpm_fast(x: "torch.Tensor", sigmas: Sigmas, noise: Noise, flow: bool = False, *, eta: float = 1.0) -> Run:
     """DPM-Solver-fast: even steps in −log sigma of third order, then what remains of the calls."""
     start, end, rest = _ends(sigmas)
     calls = len(sigmas) - 1 - rest
     if calls and end > start:
         orders = [3] * (calls // 3 - 1) + [2, 1] if calls % 3 == 0 else [3] * (calls // 3) + [calls % 3]
         for (t, following), order in zip(pairwise(np.linspace(start, end, len(orders) + 1)), orders, strict=True):
-            down, up = _ancestral(float(t), float(following), end)
+            down, up = _ancestral(float(t), float(following), end, eta)
             x, _ = yield from _step(x, float(t), down, order, 1 / 2 if order == 2 else 1 / 3)
             x = x + noise() * up if up > 0 else x
     return (yield from _finish(x, end, rest))
 
 
-def dpm_adaptive(x: "torch.Tensor", sigmas: Sigmas, noise: Noise, flow: bool = False) -> Run:
+def dpm_adaptive(x: "torch.Tensor", sigmas: Sigmas, noise: Noise, flow: bool = False, *, eta: float = 1.0) -> Run:
     """DPM-Solver-12/23 with steps as long as their error allows: after Lu et al. 2022, section 3.
 
     The length follows k-diffusion's integral controller: Hairer, Nørsett and Wanner, section II.4, with the limiter of
@@ -52,7 +52,7 @@ def dpm_adaptive(x: "torch.Tensor", sigmas: Sigmas, noise: Noise, flow: bool = F
     least = (end - start) * SMALLEST
     while t < end - 1e-5:
         reached = min(end, t + h)
-        down, up = _ancestral(t, reached, end)
+        down, up = _ancestral(t, reached, end, eta)
         high, low = yield from _step(x, t, down, 3, 1 / 3)
         bound = TOLERANCE * low.abs().maximum(before.abs())
         error = float(((low - high) / bound.clamp(min=FLOOR)).square().mean().sqrt())
@@ -72,9 +72,12 @@ def _ends(sigmas: Sigmas) -> tuple[float, float, bool]:
     return -math.log(sigmas[0]), -math.log(lowest), lowest > RESIDUE or lowest == sigmas[0]
 
 
-def _ancestral(t: float, following: float, end: float) -> tuple[float, float]:
-    """Split a step into the way down, not beyond ``end``, and the amount of noise up."""
-    down = min(end, 2 * following - t)  # down = following² / sigma, in −log sigma
+def _ancestral(t: float, following: float, end: float, eta: float) -> tuple[float, float]:
+    """Split a step into the way down, not beyond ``end``, and the amount of noise up: levels are −log sigma."""
+    if eta == 1:
+        down = min(end, 2 * following - t)  # down = following² / sigma
+    else:
+        down = min(end, following - math.log1p(eta * eta * math.expm1(2 * (t - following))) / 2)
     return down, math.sqrt(max(math.exp(-2 * following) - math.exp(-2 * down), 0.0))
 
 

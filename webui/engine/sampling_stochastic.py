@@ -1,7 +1,8 @@
-"""Samplers that add noise between the steps, from the picture's own stream.
+"""Samplers that add noise between the steps, from the picture's own stream; DDIM, which adds none with eta 0.
 
 The promise is that of ``webui.engine.sampling``: one call of ``noise`` for each addition and none after the last step.
-eta is 1 throughout. Those with Brownian noise are in ``webui.engine.sampling_sde``.
+``eta`` is how much of the noise is added; at 0 what is left is a deterministic step. Those with Brownian noise are in
+``webui.engine.sampling_sde``.
 """
 
 import math
@@ -10,63 +11,53 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from webui.engine.sampling_single import midpoint
-from webui.engine.sampling_steps import Noise, Run, Sigmas, ancestral, log_snr, sigma_at, signal
+from webui.engine.sampling_single import dpm_2_step, euler_step, heun_step
+from webui.engine.sampling_steps import Noise, Run, Sigmas, StepOf, ancestral, log_snr, sigma_at, signal
 
 if TYPE_CHECKING:
     import torch
 
 
-def euler_ancestral(x: "torch.Tensor", sigmas: Sigmas, noise: Noise, flow: bool = False) -> Run:
-    """Euler's method down to less noise than wanted, then fresh noise up to it (ancestral sampling, eta 1)."""
+def _ancestral(  # noqa: PLR0913
+    step: StepOf, x: "torch.Tensor", sigmas: Sigmas, noise: Noise, *, flow: bool, eta: float
+) -> Run:
+    """Step down to less noise than wanted, then add fresh noise up to it, as in k-diffusion."""
     for sigma, following in pairwise(sigmas):
-        denoised = yield x, sigma
-        down, keep, up = ancestral(sigma, following, flow)
-        x = x + (x - denoised) / sigma * (down - sigma)
+        down, keep, up = ancestral(sigma, following, flow, eta)
+        x = yield from step(x, sigma, down, flow)
         if following > 0:
             x = x * keep + noise() * up
     return x
 
 
-def dpm_2_ancestral(x: "torch.Tensor", sigmas: Sigmas, noise: Noise, flow: bool = False) -> Run:
+def euler_ancestral(x: "torch.Tensor", sigmas: Sigmas, noise: Noise, flow: bool = False, *, eta: float = 1.0) -> Run:
+    """Euler's method with ancestral noise."""
+    return _ancestral(euler_step, x, sigmas, noise, flow=flow, eta=eta)
+
+
+def dpm_2_ancestral(x: "torch.Tensor", sigmas: Sigmas, noise: Noise, flow: bool = False, *, eta: float = 1.0) -> Run:
     """DPM2 with ancestral noise, as in k-diffusion: the midpoint method down, then fresh noise up.
 
     After DPM-Solver-2 of Lu et al. 2022, https://arxiv.org/abs/2206.00927.
     """
-    for sigma, following in pairwise(sigmas):
-        denoised = yield x, sigma
-        down, keep, up = ancestral(sigma, following, flow)
-        slope = (x - denoised) / sigma
-        if down > 0:
-            middle = midpoint(sigma, down)
-            halfway = x + slope * (middle - sigma)
-            denoised = yield halfway, middle
-            slope = (halfway - denoised) / middle
-        x = x + slope * (down - sigma)
-        if following > 0:
-            x = x * keep + noise() * up
-    return x
+    return _ancestral(dpm_2_step, x, sigmas, noise, flow=flow, eta=eta)
 
 
-def dpmpp_2s_ancestral(x: "torch.Tensor", sigmas: Sigmas, noise: Noise, flow: bool = False) -> Run:
-    """DPM-Solver++(2S) with ancestral noise: Lu et al. 2022, algorithm 1 with the midpoint r = 1/2.
+def dpmpp_2s_ancestral(x: "torch.Tensor", sigmas: Sigmas, noise: Noise, flow: bool = False, *, eta: float = 1.0) -> Run:
+    """DPM-Solver++(2S) with ancestral noise: Lu et al. 2022, algorithm 1 with the midpoint r = 1/2."""
+    return _ancestral(_dpmpp_2s_step, x, sigmas, noise, flow=flow, eta=eta)
 
-    A step from or to infinite lambda (pure noise in flow models, no noise) has no midpoint and is Euler's.
-    """
-    for sigma, following in pairwise(sigmas):
-        denoised = yield x, sigma
-        down, keep, up = ancestral(sigma, following, flow)
-        h = log_snr(down, flow) - log_snr(sigma, flow)
-        if math.isinf(h):
-            x = x + (x - denoised) / sigma * (down - sigma)
-        else:
-            middle = sigma_at(log_snr(sigma, flow) + h / 2, flow)
-            halfway = x * (middle / sigma) - denoised * (signal(middle, flow) * math.expm1(-h / 2))
-            denoised = yield halfway, middle
-            x = x * (down / sigma) - denoised * (signal(down, flow) * math.expm1(-h))
-        if following > 0:
-            x = x * keep + noise() * up
-    return x
+
+def _dpmpp_2s_step(x: "torch.Tensor", sigma: float, target: float, flow: bool = False) -> Run:
+    """Take one step; one from or to infinite lambda (pure noise in flow models, no noise) has no midpoint: Euler's."""
+    h = log_snr(target, flow) - log_snr(sigma, flow)
+    if math.isinf(h):
+        return (yield from euler_step(x, sigma, target))
+    denoised = yield x, sigma
+    middle = sigma_at(log_snr(sigma, flow) + h / 2, flow)
+    halfway = x * (middle / sigma) - denoised * (signal(middle, flow) * math.expm1(-h / 2))
+    denoised = yield halfway, middle
+    return x * (target / sigma) - denoised * (signal(target, flow) * math.expm1(-h))
 
 
 def lcm(x: "torch.Tensor", sigmas: Sigmas, noise: Noise, flow: bool = False) -> Run:
@@ -85,15 +76,26 @@ def lcm(x: "torch.Tensor", sigmas: Sigmas, noise: Noise, flow: bool = False) -> 
 def ddpm(x: "torch.Tensor", sigmas: Sigmas, noise: Noise, flow: bool = False) -> Run:
     """DDPM: Ho et al. 2020, https://arxiv.org/abs/2006.11239, equation 7, divided by sqrt(ᾱ).
 
-    Written for any alpha and sigma as by Song et al. 2020, https://arxiv.org/abs/2010.02502, equation 16 with eta 1.
-    For diffusion it is, in exact numbers, Euler a.
+    That is DDIM with eta 1. For diffusion it is, in exact numbers, Euler a.
+    """
+    return ddim(x, sigmas, noise, flow, eta_ddim=1.0)
+
+
+def ddim(x: "torch.Tensor", sigmas: Sigmas, noise: Noise, flow: bool = False, *, eta_ddim: float = 0.0) -> Run:
+    """DDIM: Song et al. 2020, https://arxiv.org/abs/2010.02502, equations 12 and 16, for any alpha and sigma.
+
+    Without noise that is the estimate plus the same noise at the next level. The last step goes to sigma 0, so that n
+    steps are n model calls (A1111 stops one call earlier, at the lowest trained level).
     """
     for sigma, following in pairwise(sigmas):
         denoised = yield x, sigma
         if following == 0:
             return denoised
+        if not eta_ddim:
+            x = denoised + (x - denoised) * (following / sigma)
+            continue
         old, new = signal(sigma, flow), signal(following, flow)
-        fresh = following * math.sqrt(max(1.0 - (old / new * following / sigma) ** 2, 0.0))
+        fresh = eta_ddim * following * math.sqrt(max(1.0 - (old / new * following / sigma) ** 2, 0.0))
         kept = math.sqrt(max(following**2 - fresh**2, 0.0))
         x = denoised * new + (x - denoised * old) * (kept / sigma) + noise() * fresh
     return x
@@ -110,14 +112,7 @@ def restart(x: "torch.Tensor", sigmas: Sigmas, noise: Noise, flow: bool = False)
     for sigma, following in _restarts(sigmas):
         if sigma > at:
             x = x + noise() * math.sqrt(sigma**2 - at**2)
-        denoised = yield x, sigma
-        slope = (x - denoised) / sigma
-        predicted = x + slope * (following - sigma)
-        if following > 0:
-            denoised = yield predicted, following
-            x = x + (slope + (predicted - denoised) / following) / 2 * (following - sigma)
-        else:
-            x = predicted
+        x = yield from heun_step(x, sigma, following)
         at = following
     return x
 

@@ -10,18 +10,21 @@ Sigma is the noise of Karras et al. 2022 (https://arxiv.org/abs/2206.00364): x =
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from webui import samplers
 from webui.errors import BadValue, CheckpointError
 
 Floats = NDArray[np.float64]
 
 RHO = 7.0
 """The exponent of Karras et al. 2022, section 3.2."""
+TERMINAL = 4.8973451890853435e-08
+"""ᾱ of the last level that A1111's and ComfyUI's zero terminal SNR leaves: sigma 4518.8, so that it is finite."""
 
 AYS = (14.615, 6.475, 3.861, 2.697, 1.886, 1.396, 0.963, 0.652, 0.399, 0.152, 0.029)
 AYS_XL = (14.615, 6.315, 3.771, 2.181, 1.342, 0.862, 0.555, 0.380, 0.234, 0.113, 0.029)
@@ -32,15 +35,26 @@ AYS_XL = (14.615, 6.315, 3.771, 2.181, 1.342, 0.862, 0.555, 0.380, 0.234, 0.113,
 class Levels:
     """The noise levels that a model was trained on.
 
-    ``sigmas``: (N,), rising. ``flow`` says which kind of noising they mean.
+    ``sigmas``: (N,), rising. ``flow`` says which kind of noising they mean. ``stride``: each is the last of so many
+    trained ones.
     """
 
     sigmas: Floats
     flow: bool = False
+    stride: int = 1
 
     def at(self, index: float) -> float:
         """Return the sigma at an index between 0 and N − 1, which may be fractional."""
         return float(np.exp(np.interp(index, np.arange(len(self.sigmas)), np.log(self.sigmas))))
+
+    def index(self, sigma: float) -> float:
+        """Return the fractional index of a sigma, by its logarithm; the first's or the last's of one outside."""
+        return float(np.interp(math.log(sigma), np.log(self.sigmas), np.arange(len(self.sigmas))))
+
+    def thinned(self, count: int) -> "Levels":
+        """Return ``count`` of the levels, evenly spaced, with the last one among them."""
+        stride = max(len(self.sigmas) // count, 1)
+        return replace(self, sigmas=self.sigmas[stride - 1 :: stride], stride=self.stride * stride)
 
     def timestep(self, sigma: float, nearest: bool = False) -> float:
         """Return the timestep that the network is told for a sigma; fractional between trained ones.
@@ -50,9 +64,36 @@ class Levels:
         """
         if self.flow:
             return sigma * len(self.sigmas)
-        if nearest:
-            return float(np.argmin(np.abs(np.log(self.sigmas) - math.log(sigma))))
-        return float(np.interp(math.log(sigma), np.log(self.sigmas), np.arange(len(self.sigmas))))
+        index = float(np.argmin(np.abs(np.log(self.sigmas) - math.log(sigma)))) if nearest else self.index(sigma)
+        return index * self.stride + self.stride - 1
+
+
+@dataclass(frozen=True)
+class Ends:
+    """Where a schedule begins and ends, and its exponent; 0 is the model's or the schedule's own."""
+
+    low: float = 0.0
+    high: float = 0.0
+    rho: float = 0.0
+
+    def sigmas(self, levels: Levels) -> tuple[float, float]:
+        """Return the lowest and the highest sigma; raise BadValue when they leave nothing between them."""
+        low, high = self.low or float(levels.sigmas[0]), self.high or float(levels.sigmas[-1])
+        if levels.flow and high > 1:
+            raise BadValue("sigma_max", "Schedule max sigma", high, "at most 1 for flow models")
+        if low >= high:
+            name, label, given = ("sigma_min", "min", low) if self.low else ("sigma_max", "max", high)
+            rule = f"within the model's own range, {levels.sigmas[0]:.4g} to {levels.sigmas[-1]:.4g}"
+            raise BadValue(name, f"Schedule {label} sigma", given, rule)
+        return low, high
+
+    def indices(self, levels: Levels) -> tuple[float, float]:
+        """Return the lowest and the highest index, which may be fractional."""
+        low, high = self.sigmas(levels)
+        return (levels.index(low) if self.low else 0.0), (levels.index(high) if self.high else len(levels.sigmas) - 1.0)
+
+
+OWN = Ends()
 
 
 def from_config(config: Mapping[str, Any]) -> Levels:
@@ -91,77 +132,113 @@ def _betas(config: Mapping[str, Any]) -> Floats:
     raise CheckpointError(f"The model's scheduler has the noise schedule {form!r}, which this program does not know.")
 
 
-def _zero_snr(alphas: Floats) -> Floats:
-    """Rescale ᾱ to end in pure noise: Lin et al. 2023, https://arxiv.org/abs/2305.08891, algorithm 1."""
+def _zero_snr(alphas: Floats, last: float = 2.0**-24) -> Floats:
+    """Rescale ᾱ to end in pure noise: Lin et al. 2023, https://arxiv.org/abs/2305.08891, algorithm 1.
+
+    ``last`` in place of 0, so that sigma stays finite: 2^-24 as in diffusers is 4096.
+    """
     root = np.sqrt(alphas)
     rescaled = ((root - root[-1]) * root[0] / (root[0] - root[-1])) ** 2
-    rescaled[-1] = 2.0**-24  # as diffusers: sigma must stay finite (4096)
+    rescaled[-1] = last
     return np.asarray(rescaled)
 
 
+def zero_terminal(levels: Levels) -> Levels:
+    """Return the levels rescaled to end in pure noise; those that do already stay as they are."""
+    alphas = _zero_snr(1.0 / (1.0 + levels.sigmas**2), TERMINAL)
+    return levels if levels.sigmas[-1] > 4000 else replace(levels, sigmas=np.sqrt((1.0 - alphas) / alphas))
+
+
 def spaced(  # noqa: PLR0913
-    levels: Levels, schedule: str, steps: int, profile: str = "A1111", *, discard: bool = False, xl: bool = False
+    levels: Levels,
+    schedule: str,
+    steps: int,
+    profile: str = "A1111",
+    *,
+    discard: bool = False,
+    xl: bool = False,
+    ends: Ends = OWN,
 ) -> tuple[float, ...]:
     """Space ``steps`` steps over the levels: ``steps`` + 1 sigmas, falling, the last one 0.
 
     ``schedule``: a settled name, so not ``Automatic``. Formulas as in A1111 1.10, except that ``DDIM`` always has the
     number of steps asked for (A1111 makes 31 of 30). ``profile``: ``ComfyUI`` has a Beta of its own. ``discard``: space
-    one step more and drop the last sigma but one. ``xl``: the model is SDXL, for ``Align Your Steps``.
+    one step more and drop the last sigma but one. ``xl``: the model is SDXL, for ``Align Your Steps``. ``ends``: as in
+    A1111 for those schedules that go from one sigma to another, and not for those that pick trained ones.
 
     Two exceptions, both as in the programs they come from: ``KL Optimal`` ends at the lowest level, not at 0; and
     ComfyUI's Beta has a step less for each two that would fall on one trained level (from 139 steps on).
 
-    Raises BadValue for a schedule that has no meaning for flow models.
+    Raises BadValue for a schedule that has no meaning for flow models, and for ends that it cannot have.
     """
     if discard:
-        sigmas = spaced(levels, schedule, steps + 1, profile, xl=xl)
+        sigmas = spaced(levels, schedule, steps + 1, profile, xl=xl, ends=ends)
         return (*sigmas[:-2], sigmas[-1])
+    if levels.flow and (problem := samplers.schedule_without_flow(schedule)):
+        raise problem
     if schedule == "Align Your Steps":
-        if levels.flow:
-            near = "Simple or Beta"
-            raise BadValue("schedule", "Schedule type", schedule, "one that has a form for flow models", f"Try {near}.")
         return (*_resampled(AYS_XL if xl else AYS, steps), 0.0)
     if schedule == "KL Optimal":
-        return tuple(_kl_optimal(levels, steps))
+        return tuple(_kl_optimal(levels, steps, ends))
     if schedule == "Beta" and profile == "ComfyUI":
         return (*_beta_of_index(levels, steps), 0.0)
-    return (*_SPACINGS[schedule](levels, steps), 0.0)
+    return (*_SPACINGS[schedule](levels, steps, ends), 0.0)
 
 
-def _uniform(levels: Levels, steps: int) -> list[float]:
-    return [levels.at(index) for index in np.linspace(len(levels.sigmas) - 1, 0, steps)]
+def to_the_lowest(levels: Levels, steps: int) -> tuple[float, ...]:
+    """Space steps evenly in time down to the lowest level, not to 0: ``steps`` + 1 sigmas, as A1111's UniPC."""
+    return tuple(_uniform(levels, steps + 1, OWN))
 
 
-def _karras(levels: Levels, steps: int) -> list[float]:
+def _uniform(levels: Levels, steps: int, ends: Ends) -> list[float]:
+    return _normal(levels, steps, OWN)
+
+
+def _normal(levels: Levels, steps: int, ends: Ends) -> list[float]:
+    low, high = ends.indices(levels)
+    return [levels.at(index) for index in np.linspace(high, low, steps)]
+
+
+def _karras(levels: Levels, steps: int, ends: Ends) -> list[float]:
     """Karras et al. 2022, equation 5."""
-    low, high = (float(sigma) ** (1 / RHO) for sigma in (levels.sigmas[0], levels.sigmas[-1]))
-    return [float(root**RHO) for root in np.linspace(high, low, steps)]
+    rho = ends.rho or RHO
+    low, high = (sigma ** (1 / rho) for sigma in ends.sigmas(levels))
+    return [float(root**rho) for root in np.linspace(high, low, steps)]
 
 
-def _exponential(levels: Levels, steps: int) -> list[float]:
-    low, high = math.log(levels.sigmas[0]), math.log(levels.sigmas[-1])
+def _exponential(levels: Levels, steps: int, ends: Ends) -> list[float]:
+    low, high = map(math.log, ends.sigmas(levels))
     return [float(sigma) for sigma in np.exp(np.linspace(high, low, steps))]
 
 
-def _sgm_uniform(levels: Levels, steps: int) -> list[float]:
-    return [levels.at(index) for index in np.linspace(len(levels.sigmas) - 1, 0, steps + 1)[:-1]]
+def _polyexponential(levels: Levels, steps: int, ends: Ends) -> list[float]:
+    """Even steps in the root of log sigma's share of the way, as in k-diffusion; with rho 1 Exponential."""
+    if ends.rho in (0, 1):
+        return _exponential(levels, steps, ends)
+    low, high = map(math.log, ends.sigmas(levels))
+    return [float(sigma) for sigma in np.exp(low + np.linspace(1, 0, steps) ** ends.rho * (high - low))]
 
 
-def _simple(levels: Levels, steps: int) -> list[float]:
+def _sgm_uniform(levels: Levels, steps: int, ends: Ends) -> list[float]:
+    low, high = ends.indices(levels)
+    return [levels.at(index) for index in np.linspace(high, low, steps + 1)[:-1]]
+
+
+def _simple(levels: Levels, steps: int, ends: Ends) -> list[float]:
     stride = len(levels.sigmas) / steps
     return [float(levels.sigmas[-(1 + int(k * stride))]) for k in range(steps)]
 
 
-def _ddim(levels: Levels, steps: int) -> list[float]:
+def _ddim(levels: Levels, steps: int, ends: Ends) -> list[float]:
     """Index 1, 1 + stride, …: the "leading" spacing with offset 1 (Lin et al. 2023, table 2)."""
     stride = max(len(levels.sigmas) // steps, 1)
     top = len(levels.sigmas) - 1
     return [float(levels.sigmas[min(1 + k * stride, top)]) for k in reversed(range(steps))]
 
 
-def _kl_optimal(levels: Levels, steps: int) -> list[float]:
+def _kl_optimal(levels: Levels, steps: int, ends: Ends) -> list[float]:
     """Sabour et al. 2024, https://arxiv.org/abs/2404.14507, section 3: even in arctan sigma, n + 1 points."""
-    low, high = math.atan(levels.sigmas[0]), math.atan(levels.sigmas[-1])
+    low, high = map(math.atan, ends.sigmas(levels))
     return [math.tan(high + (low - high) * k / steps) for k in range(steps + 1)]
 
 
@@ -171,9 +248,9 @@ def _resampled(table: tuple[float, ...], steps: int) -> list[float]:
     return [float(sigma) for sigma in np.exp(np.interp(at, np.arange(len(table)), np.log(table)))]
 
 
-def _beta(levels: Levels, steps: int) -> list[float]:
+def _beta(levels: Levels, steps: int, ends: Ends) -> list[float]:
     """Map the quantiles onto sigma, as A1111 and Forge do; Lee et al. 2024, https://arxiv.org/abs/2407.12173."""
-    low, high = levels.sigmas[0], levels.sigmas[-1]
+    low, high = ends.sigmas(levels)
     return [float(low + (high - low) * at) for at in beta_quantile(np.linspace(1, 0, steps))]
 
 
@@ -183,7 +260,7 @@ def _beta_of_index(levels: Levels, steps: int) -> list[float]:
     return [float(levels.sigmas[index]) for index in dict.fromkeys(np.rint(at).astype(int))]
 
 
-def _turbo(levels: Levels, steps: int) -> list[float]:
+def _turbo(levels: Levels, steps: int, ends: Ends) -> list[float]:
     """Index count · k / n − 1 for k = n, …, 1, rounded, as in Forge; for Sauer et al. 2023, arXiv 2311.17042."""
     count = len(levels.sigmas)
     at = np.rint(np.arange(steps, 0, -1) * (count / steps) - 1).astype(int)
@@ -218,14 +295,14 @@ def beta_quantile(shares: Floats, shape: float = 0.6) -> Floats:
     return np.asarray(np.where(shares > 0.5, 1 - x, x))
 
 
-_SPACINGS: dict[str, Callable[[Levels, int], list[float]]] = {
+_SPACINGS: dict[str, Callable[[Levels, int, Ends], list[float]]] = {
     "Uniform": _uniform,
     "Karras": _karras,
     "Exponential": _exponential,
     "SGM Uniform": _sgm_uniform,
-    "Polyexponential": _exponential,
+    "Polyexponential": _polyexponential,
     "Simple": _simple,
-    "Normal": _uniform,
+    "Normal": _normal,
     "DDIM": _ddim,
     "Beta": _beta,
     "Turbo": _turbo,
