@@ -14,7 +14,7 @@ from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProject
 from tests.engine import ldm
 from webui.engine import loading
 from webui.engine.checkpoints import Catalog, Checkpoint
-from webui.engine.conditioning import chunks
+from webui.engine.chunking import chunks
 from webui.engine.diffusion import DiffusionEngine
 from webui.engine.noise import Stream
 from webui.errors import CheckpointError

@@ -1,8 +1,9 @@
 """The engine: what turns a recipe into a picture, one step at a time.
 
 ``generate`` is a generator: previews and progress are the steps it yields, the last of which carries the image; to
-cancel, stop iterating (close the generator). Whoever makes pictures, in this process or on another machine, keeps to
-this protocol, and no other file knows which engine it is. This module imports neither torch nor diffusers.
+cancel, stop iterating (close the generator). A picture may also be stopped on the way and finished later: see
+``webui.engine.draft``. Whoever makes pictures, in this process or on another machine, keeps to this protocol, and no
+other file knows which engine it is. This module imports neither torch nor diffusers.
 """
 
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from typing import Protocol
 
 from PIL import Image
 
+from webui.engine.draft import Draft
 from webui.fingerprint import Fingerprint
 from webui.recipe import Recipe
 
@@ -21,7 +23,7 @@ class Step:
 
     ``index`` of ``total`` model evaluations are done (0 before the first). ``preview`` is the denoised estimate at
     latent size, a few pixels for each latent cell, when there is one. The last step carries ``image`` (RGB, at the
-    recipe's size) and ``fingerprint``.
+    recipe's size) and ``fingerprint``; or ``draft``, when one was asked for.
     """
 
     index: int
@@ -29,16 +31,21 @@ class Step:
     preview: Image.Image | None = None
     image: Image.Image | None = None
     fingerprint: Fingerprint | None = None
+    draft: Draft | None = None
 
 
 class Engine(Protocol):
     """Makes pictures. One call at a time: the queue has one worker for each engine."""
 
-    def generate(self, recipe: Recipe) -> Iterator[Step]:
+    def generate(self, recipe: Recipe, draft: Draft | None = None, stop: int | None = None) -> Iterator[Step]:
         """Yield the steps of making one picture, the last with the image.
 
-        Raises CheckpointError, OutOfMemory or EngineError. After any of them, or when closed early, the engine stays
-        usable and the next picture is unaffected.
+        With ``draft`` it goes on from there, and the pixels are those it would have had. With ``stop`` the last step
+        carries a draft instead of the image, after that many model calls, or after all when there are fewer (or as
+        many as ``draft`` has, when those are more).
+
+        Raises CheckpointError, OutOfMemory, DraftError or EngineError. After any of them, or when closed early, the
+        engine stays usable and the next picture is unaffected.
         """
         ...
 

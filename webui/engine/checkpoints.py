@@ -9,17 +9,19 @@ A folder may hold ``reseed.json``: ``{"about": …, "defaults": {…}, "examples
 """
 
 import hashlib
-import json
 import os
 import re
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from webui import samplers
+from webui.engine.hashes import Hashes, read_json
 from webui.engine.headers import family_of_file, refusal
+from webui.engine.network_files import NetworkFiles
 from webui.errors import BadRecipe, BadValue, CheckpointError, near, shown
+from webui.recipe import Recipe
 
 Kind = Literal["folder", "file", "hub"]
 
@@ -37,9 +39,12 @@ FAMILIES = {
 }
 """Pipelines that the engine drives, by class name. ``sd2`` is told from ``sd1`` by the width of its text."""
 
+FLOW = ("sd3", "flux")
+"""Families of flow models."""
 _PATCH = {"sd3": 2, "flux": 2}
 """Latent cells on a side of what a transformer reads as one token."""
 _NATIVE = {"sd1": 512, "sd2": 768, "sdxl": 1024, "sd3": 1024, "flux": 1024}
+_TEXT_WIDTHS = {"sd1": 768, "sd2": 1024, "sdxl": 2048}
 _SUGGESTED: dict[str, dict[str, Any]] = {
     "sdxl": {"cfg_scale": 5.0},
     "sd3": {"cfg_scale": 5.0, "sampler": "Euler", "steps": 28},
@@ -54,7 +59,8 @@ class Checkpoint:
     ``examples`` are prompts that it draws well; ``vocabulary``, for a small model, the words that it knows, by group.
 
     ``width`` and ``height`` are what it was trained on, in pixels, and every side is a multiple of ``multiple``;
-    ``defaults`` are suggested values of a recipe.
+    ``defaults`` are suggested values of a recipe; ``text_width`` is how many numbers a UNet reads of each token, 0
+    where there is no UNet or that is not known yet.
     """
 
     name: str
@@ -68,21 +74,44 @@ class Checkpoint:
     examples: tuple[str, ...] = ()
     vocabulary: dict[str, tuple[str, ...]] = field(default_factory=dict, hash=False)
     multiple: int = 8
+    text_width: int = 0
 
-    def check_size(self, width: int, height: int) -> None:
-        """Raise BadRecipe when a side is not a multiple of what the model can make."""
-        check_size(width, height, self.multiple)
+    @property
+    def flow(self) -> bool:
+        """Whether it is a flow model, for which some samplers and schedules have no form."""
+        return self.family in FLOW
+
+    def check(self, recipe: Recipe) -> None:
+        """Raise BadRecipe that names everything in a recipe which this model cannot do.
+
+        That is a side that is not a multiple of what it makes, or a sampler or schedule without a form for flow models.
+        """
+        problems = _bad_sides(recipe.width, recipe.height, self.multiple)
+        if self.flow:
+            found = (samplers.without_flow(recipe.sampler), samplers.schedule_without_flow(recipe.schedule))
+            problems += [problem for problem in found if problem is not None]
+        if problems:
+            raise BadRecipe(problems)
 
 
 class Catalog:
-    """The models that are here. ``hashes`` is a JSON file in which hashes are remembered; it may be thrown away."""
+    """The models that are here, and in ``networks`` the LoRA and embedding files.
 
-    def __init__(self, models: Path | None = None, *, hashes: Path | None = None, bundled: Path = BUNDLED) -> None:
-        self.models, self.hashes, self.bundled = models, hashes, bundled
-        self._known: dict[str, str] = {}
-        self._lock = threading.Lock()
-        if hashes is not None and hashes.is_file():
-            self._known = {str(key): str(value) for key, value in _read_json(hashes).items()}
+    ``hashes`` is a JSON file in which hashes are remembered; it may be thrown away.
+    """
+
+    def __init__(
+        self,
+        models: Path | None = None,
+        *,
+        hashes: Path | None = None,
+        bundled: Path = BUNDLED,
+        loras: Path | None = None,
+        embeddings: Path | None = None,
+    ) -> None:
+        self.models, self.bundled = models, bundled
+        self._hashes = Hashes(hashes)
+        self.networks = NetworkFiles(loras, embeddings, self._hashes)
 
     def all(self) -> list[Checkpoint]:
         """List every model that can be used, the bundled one first."""
@@ -131,10 +160,10 @@ class Catalog:
         if checkpoint.path is None:
             raise CheckpointError(f"The model {checkpoint.name} is not downloaded, so it has no hash yet.")
         if checkpoint.path.is_file():
-            return self._file_hash(checkpoint.path)
+            return self._hashes.file(checkpoint.path)
         total = hashlib.sha256()
         for relative, path in sorted(_parts(checkpoint.path)):
-            total.update(f"{relative} {self._file_hash(path)}\n".encode())
+            total.update(f"{relative} {self._hashes.file(path)}\n".encode())
         return total.hexdigest()
 
     def check(self, checkpoint: Checkpoint, wanted: str) -> None:
@@ -167,7 +196,7 @@ class Catalog:
                 inner.clear()
                 yield here.relative_to(self.models).as_posix(), here
                 continue
-            inner[:] = sorted(name for name in inner if not name.startswith("."))
+            inner[:] = sorted(name for name in inner if not name.startswith(".") and not self._is_networks(here / name))
             yield from (
                 (here.relative_to(self.models).joinpath(file).as_posix(), here / file) for file in sorted(files)
             )
@@ -186,34 +215,13 @@ class Catalog:
         files = [(relative, path) for relative, path in self._walk() if path.suffix in _PICKLES]
         return [pair for relative, path in files for pair in ((relative, path), (relative[: -len(path.suffix)], path))]
 
-    def _file_hash(self, path: Path) -> str:
-        status = path.stat()
-        key = f"{path.resolve()}|{status.st_size}|{status.st_mtime_ns}"
-        with self._lock:
-            if key in self._known:
-                return self._known[key]
-        with path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-        with self._lock:
-            self._known[key] = digest
-            self._remember()
-        return digest
-
-    def _remember(self) -> None:
-        if self.hashes is None:
-            return
-        unfinished = self.hashes.with_name(f"{self.hashes.name}.{os.getpid()}.tmp")
-        try:
-            self.hashes.parent.mkdir(parents=True, exist_ok=True)
-            unfinished.write_text(json.dumps(self._known, indent=0), "utf-8")
-            unfinished.replace(self.hashes)
-        except OSError:
-            unfinished.unlink(missing_ok=True)  # a cache that cannot be written costs time, not pictures
+    def _is_networks(self, folder: Path) -> bool:
+        return folder in (self.networks.folders["LoRA"], self.networks.folders["embedding"])
 
 
 def describe_folder(name: str, folder: Path, kind: Kind = "folder") -> Checkpoint:
     """Describe a diffusers folder; raise CheckpointError when the engine does not drive its pipeline."""
-    index = _read_json(folder / "model_index.json")
+    index = read_json(folder / "model_index.json")
     class_name = index.get("_class_name")
     family = FAMILIES.get(str(class_name))
     if family is None:
@@ -221,12 +229,14 @@ def describe_folder(name: str, folder: Path, kind: Kind = "folder") -> Checkpoin
             f"The model {name} is for {shown(class_name)}, which this program does not drive. "
             f"It drives {', '.join(FAMILIES)}."
         )
-    network = _read_json(folder / ("unet" if family in ("sd1", "sdxl") else "transformer") / "config.json")
-    if family == "sd1" and network.get("cross_attention_dim") == 1024:
+    network = read_json(folder / ("unet" if family in ("sd1", "sdxl") else "transformer") / "config.json")
+    text_width = network.get("cross_attention_dim")
+    text_width = text_width if isinstance(text_width, int) else 0
+    if family == "sd1" and text_width == 1024:
         family = "sd2"
     factor = _factor(folder)
     width, height = _native_size(factor, family, network)
-    extra = _read_json(folder / "reseed.json")
+    extra = read_json(folder / "reseed.json")
     defaults = extra.get("defaults")
     return Checkpoint(
         name,
@@ -240,6 +250,7 @@ def describe_folder(name: str, folder: Path, kind: Kind = "folder") -> Checkpoin
         tuple(str(example) for example in extra.get("examples", ())),
         {str(group): tuple(map(str, words)) for group, words in extra.get("vocabulary", {}).items()},
         factor * _PATCH.get(family, 1),
+        text_width,
     )
 
 
@@ -250,26 +261,29 @@ def _describe(name: str, path: Path) -> Checkpoint:
         raise CheckpointError(refusal(path))
     family = family_of_file(path)
     native = _NATIVE[family]
-    return Checkpoint(
-        name, path, "file", family, native, native, dict(_SUGGESTED.get(family, {})), multiple=8 * _PATCH.get(family, 1)
-    )
+    suggested = dict(_SUGGESTED.get(family, {}))
+    return Checkpoint(name, path, "file", family, native, native, suggested, text_width=_TEXT_WIDTHS[family])
 
 
 def check_size(width: int, height: int, multiple: int) -> None:
     """Raise BadRecipe that names each side which is not a multiple of what a model can make."""
+    if problems := _bad_sides(width, height, multiple):
+        raise BadRecipe(problems)
+
+
+def _bad_sides(width: int, height: int, multiple: int) -> list[BadValue]:
     problems = []
     for name, side in (("width", width), ("height", height)):
         if side % multiple:
             below = max(side - side % multiple, multiple)
             hint = f"Nearest: {below} or {below + multiple}."
             problems.append(BadValue(name, name.capitalize(), side, f"a multiple of {multiple} for this model", hint))
-    if problems:
-        raise BadRecipe(problems)
+    return problems
 
 
 def _factor(folder: Path) -> int:
     """Return how many pixels a latent cell is wide, from the autoencoder's configuration."""
-    blocks = _read_json(folder / "vae" / "config.json").get("block_out_channels")
+    blocks = read_json(folder / "vae" / "config.json").get("block_out_channels")
     return 2 ** (len(blocks) - 1) if isinstance(blocks, list) and blocks else 8
 
 
@@ -290,12 +304,3 @@ def _parts(folder: Path) -> Iterator[tuple[str, Path]]:
             and relative.name != "reseed.json"
         ):
             yield relative.as_posix(), path
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    """Read a JSON object; a file that is missing or damaged is an empty one."""
-    try:
-        data = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError, RecursionError):
-        return {}
-    return data if isinstance(data, dict) else {}

@@ -10,9 +10,13 @@ import threading
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from webui import __version__
+import numpy as np
+
+from webui import __version__, networks, samplers
 from webui.engine import Step
+from webui.engine import draft as drafts
 from webui.engine.checkpoints import Catalog
+from webui.engine.draft import Draft
 from webui.errors import OutOfMemory
 from webui.fingerprint import Fingerprint
 from webui.recipe import Recipe
@@ -20,6 +24,7 @@ from webui.recipe import Recipe
 if TYPE_CHECKING:
     import torch
 
+    from webui.engine.extras import Worn
     from webui.engine.loading import Model
 
 
@@ -38,11 +43,11 @@ class DiffusionEngine:
         self._loaded: Model | None = None
         self._lock = threading.Lock()
 
-    def generate(self, recipe: Recipe) -> Iterator[Step]:
-        """Yield the steps of making one picture, the last with the image; see ``webui.engine.Engine``."""
+    def generate(self, recipe: Recipe, draft: Draft | None = None, stop: int | None = None) -> Iterator[Step]:
+        """Yield the steps of making one picture, the last with the image or a draft; see ``webui.engine.Engine``."""
         model = self._model(recipe.model, recipe.model_hash)
         try:
-            yield from self._steps(model, recipe)
+            yield from self._steps(model, recipe, draft, stop)
             return
         except (RuntimeError, MemoryError) as error:
             if not _is_memory(error):
@@ -60,10 +65,10 @@ class DiffusionEngine:
         loaded = self._loaded
         if loaded is None or loaded.checkpoint.name != model:
             return None
-        return loaded.family.count(text)
+        return loaded.family.count(text, self.checkpoints.networks.vectors(text))
 
-    def fingerprint(self, model: "Model") -> Fingerprint:
-        """Say what makes the pictures of a loaded model."""
+    def fingerprint(self, model: "Model", worn: "Worn" = ()) -> Fingerprint:
+        """Say what makes the pictures of a loaded model, with the LoRAs and embeddings that a picture uses."""
         import diffusers
         import torch
 
@@ -75,17 +80,23 @@ class DiffusionEngine:
             model_hash=model.digest,
             device=model.device.split(":")[0],
             dtype=str(model.dtype).removeprefix("torch."),
+            loras=networks.write_hashes({file.name: digest for file, digest in worn if file.kind == "LoRA"}),
+            embeddings=networks.write_hashes({file.name: digest for file, digest in worn if file.kind == "embedding"}),
         )
 
-    def _steps(self, model: "Model", recipe: Recipe) -> Iterator[Step]:
+    def _steps(self, model: "Model", recipe: Recipe, draft: Draft | None, stop: int | None) -> Iterator[Step]:
         from webui.engine import sampling
         from webui.engine.picture_noise import PictureNoise
 
-        family = model.family
+        known = self.checkpoints.networks
+        worn = [(file, known.digest(file)) for file in known.used(recipe, model.checkpoint)]
+        family, fingerprint = model.family, self.fingerprint(model, worn)
+        answers = drafts.begin(draft, recipe, fingerprint, stop)
         shape = family.shape(recipe.width, recipe.height)
         sigmas = family.sigmas(recipe)
-        denoise = model.denoiser(recipe)
-        total = len(sampling.plan(recipe.sampler, sigmas, family.flow))
+        denoise = model.denoiser(recipe, worn, begin=len(answers))
+        options = {name: getattr(recipe, name) for name in samplers.options(recipe.sampler)}
+        total = len(sampling.plan(recipe.sampler, sigmas, family.flow, options))
         noise = PictureNoise(recipe, shape, recipe.width // shape[3])
 
         path = noise.path(sigmas)
@@ -97,15 +108,27 @@ class DiffusionEngine:
             return path(sigma, following).to(model.device)
 
         first = noise.start().to(model.device)
-        run = sampling.start(recipe.sampler, first, sigmas, draw, family.flow, brownian=brownian)
-        yield Step(0, total)
+        unit = family.unit(recipe, sigmas)
+        run = sampling.start(
+            recipe.sampler, first, sigmas, draw, family.flow, brownian=brownian, unit=unit, options=options
+        )
+        index, preview = len(answers), draft.preview if draft else None
+        yield Step(index, max(index, total), preview)
         x, sigma = next(run)
-        index = 0
-        while sigma > 0:  # 0 at the end: an adaptive sampler may end before the plan or after it
+        for answer in answers:
+            x, sigma = model.replay(run, answer)
+        # sigma is 0 at the end: an adaptive sampler may end before the plan or after it
+        while sigma > 0 and (stop is None or index < stop):
             denoised, x, sigma = model.advance(run, denoise, x, sigma)
-            index, total = index + 1, max(total, index + 1)
-            yield Step(index, total, preview=model.preview.picture(denoised))
-        yield Step(index, index, image=model.image(x), fingerprint=self.fingerprint(model))
+            if stop is not None:
+                answers.append(denoised[0].cpu().numpy().copy())
+            index, total, preview = index + 1, max(total, index + 1), model.preview.picture(denoised)
+            yield Step(index, total, preview)
+        if stop is None:
+            yield Step(index, index, image=model.image(x), fingerprint=fingerprint)
+        else:
+            assert preview is not None
+            yield Step(index, total, preview, draft=Draft(recipe, fingerprint, np.stack(answers), preview))
 
     def _model(self, name: str, model_hash: str) -> "Model":
         """Return the model, loaded; the one that was loaded before is given up for another."""

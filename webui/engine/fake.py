@@ -1,7 +1,7 @@
 """An engine without networks: pictures are coloured noise that depends on the recipe. For tests and for the page.
 
 The promise: it keeps the protocol of ``webui.engine`` to the letter (equal recipes give equal pixels, other seeds
-other pixels, previews, early close) and costs milliseconds.
+other pixels, a pinned model hash the same ones, previews, drafts, early close) and costs milliseconds.
 """
 
 import hashlib
@@ -13,6 +13,8 @@ from PIL import Image
 
 from webui import __version__
 from webui.engine import Step
+from webui.engine import draft as drafts
+from webui.engine.draft import Draft
 from webui.engine.philox import randn
 from webui.fingerprint import Fingerprint
 from webui.recipe import Recipe
@@ -21,25 +23,33 @@ HASH = hashlib.sha256(b"fake").hexdigest()
 
 
 class FakeEngine:
-    """Makes pictures of smooth noise; ``delay`` seconds pass at each step."""
+    """Makes pictures of smooth noise; ``delay`` seconds pass at each step, ``model_hash`` is named as the model's."""
 
-    def __init__(self, delay: float = 0.0) -> None:
-        self.delay = delay
+    def __init__(self, delay: float = 0.0, model_hash: str = HASH) -> None:
+        self.delay, self.model_hash = delay, model_hash
 
-    def generate(self, recipe: Recipe) -> Iterator[Step]:
-        """Yield ``recipe.steps`` steps with previews, then the image."""
-        words = int.from_bytes(hashlib.sha256(recipe.but(seed=0).digest().encode()).digest()[:4])
-        composition = randn(recipe.seed, 0, (1, 8, 8))[0]
+    def generate(self, recipe: Recipe, draft: Draft | None = None, stop: int | None = None) -> Iterator[Step]:
+        """Yield ``recipe.steps`` steps with previews, then the image or a draft."""
+        total, fingerprint = recipe.steps, self.fingerprint(recipe.model)
+        answers = drafts.begin(draft, recipe, fingerprint, stop)
+        words = int.from_bytes(hashlib.sha256(recipe.but(seed=0, model_hash="").digest().encode()).digest()[:4])
+        composition = randn(recipe.seed, 0, (1, 8, 8))
         tint = np.array([words & 255, words >> 8 & 255, words >> 16 & 255], np.float32) / 255
-        for index in range(recipe.steps):
-            yield Step(index, recipe.steps, preview=_picture(composition, tint, (index + 1) / recipe.steps, (16, 16)))
+        for index in range(len(answers), min(total, stop or total)):
+            answers.append(composition * np.float32((index + 1) / total))
+            yield Step(index, total, preview=_picture(answers[-1], tint, (16, 16)))
             time.sleep(self.delay)
-        image = _picture(composition, tint, 1.0, (recipe.width, recipe.height))
-        yield Step(recipe.steps, recipe.steps, image=image, fingerprint=self.fingerprint(recipe.model))
+        if stop is None:
+            image = _picture(answers[-1], tint, (recipe.width, recipe.height))
+            yield Step(total, total, image=image, fingerprint=fingerprint)
+        else:
+            preview = _picture(answers[-1], tint, (16, 16))
+            made = Draft(recipe, fingerprint, np.stack(answers), preview)
+            yield Step(made.calls, total, preview, draft=made)
 
     def fingerprint(self, model: str) -> Fingerprint:
         """Say what makes the pictures."""
-        return Fingerprint(__version__, "none", "none", model, HASH, "fake", "uint8")
+        return Fingerprint(__version__, "none", "none", model, self.model_hash, "fake", "uint8")
 
     def warm(self, model: str) -> None:
         """Do nothing: there is nothing to load."""
@@ -50,7 +60,7 @@ class FakeEngine:
         return count, max(1, -(-count // 75)) * 75
 
 
-def _picture(composition: np.ndarray, tint: np.ndarray, contrast: float, size: tuple[int, int]) -> Image.Image:
-    shade = 1 / (1 + np.exp(-composition * 1.5 * contrast))
+def _picture(answer: np.ndarray, tint: np.ndarray, size: tuple[int, int]) -> Image.Image:
+    shade = 1 / (1 + np.exp(-answer[0] * 1.5))
     pixels = (shade[..., None] * (0.35 + 0.65 * tint) * 255).round().astype(np.uint8)
     return Image.fromarray(pixels, "RGB").resize(size, Image.Resampling.BICUBIC)

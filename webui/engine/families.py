@@ -10,17 +10,17 @@ call. A denoiser counts its calls, since prompts may change from step to step: e
 
 import math
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any, Protocol, TypeAlias, TypeVar
 
 import numpy as np
 import torch
 
 from webui import prompt, samplers
-from webui.engine import schedules
+from webui.engine import profiles, schedules
 from webui.engine import script as scripts
 from webui.engine.checkpoints import check_size
-from webui.engine.conditioning import CACHED, ClipReader, Embedding, match, variants
+from webui.engine.conditioning import CACHED, PLAIN, ClipReader, Embedding, Words, match, variants
 from webui.engine.schedules import Levels
 from webui.engine.script import Script
 from webui.errors import CheckpointError
@@ -34,8 +34,6 @@ T = TypeVar("T")
 LONGEST = 12 * 77
 """Tokens. Prompts whose least common length is more than this go through the network one by one: repeating 66 and 67
 chunks to 4,422 would fill any memory."""
-NEAREST = ("Forge", "ComfyUI")
-"""Profiles in which the network is told the nearest whole timestep."""
 
 
 class Family(Protocol):
@@ -52,12 +50,24 @@ class Family(Protocol):
         """Return the sigmas of a picture, falling to 0."""
         ...
 
-    def denoiser(self, recipe: Recipe) -> Denoiser:
-        """Read the prompts and return the function that samplers ask, for one picture from its first step on."""
+    def unit(self, recipe: Recipe, sigmas: Sequence[float]) -> bool:
+        """Say whether the latent starts at unit variance in the scale in which the model was trained."""
         ...
 
-    def count(self, text: str) -> tuple[int, int]:
-        """Count a prompt's tokens and the room for them."""
+    def denoiser(self, recipe: Recipe, begin: int = 0) -> Denoiser:
+        """Read the prompts and return the function that samplers ask, for one picture after ``begin`` calls."""
+        ...
+
+    def wear(self, words: Words) -> None:
+        """Read words so from now on: for LoRAs that were put on the text encoders, and embeddings."""
+        ...
+
+    def text_widths(self) -> tuple[int, ...]:
+        """Return how many numbers each text encoder that reads embeddings has a token; none where none does."""
+        ...
+
+    def count(self, text: str, embeddings: Mapping[str, int]) -> tuple[int, int]:
+        """Count a prompt's tokens and the room for them; ``embeddings``: how many vectors stand for a name."""
         ...
 
 
@@ -95,41 +105,51 @@ class UNetFamily:
         return 1, self.channels, height // factor, width // factor
 
     def sigmas(self, recipe: Recipe) -> tuple[float, ...]:
-        return schedules.spaced(
-            self.levels,
-            samplers.settle_schedule(recipe.sampler, recipe.schedule),
-            recipe.steps,
-            recipe.profile,
-            discard=samplers.sampler(recipe.sampler).discard_penultimate,
-            xl=self.xl,
-        )
+        return profiles.sigmas(self.levels, recipe, self.xl)
 
-    def count(self, text: str) -> tuple[int, int]:
-        return self.reader.count(text)
+    def unit(self, recipe: Recipe, sigmas: Sequence[float]) -> bool:
+        return profiles.unit(self.levels, recipe, sigmas)
 
-    def denoiser(self, recipe: Recipe) -> Denoiser:
-        unet, nearest = self.pipe.unet, recipe.profile in NEAREST
+    def wear(self, words: Words) -> None:
+        self.reader.words = words
+
+    def text_widths(self) -> tuple[int, ...]:
+        return tuple(encoder.get_input_embeddings().weight.shape[1] for encoder in self.reader.encoders)
+
+    def count(self, text: str, embeddings: Mapping[str, int]) -> tuple[int, int]:
+        return self.reader.count(text, embeddings)
+
+    def denoiser(self, recipe: Recipe, begin: int = 0) -> Denoiser:
+        unet, levels = self.pipe.unet, profiles.levels(self.levels, recipe)
+        nearest, consistent = profiles.nearest(recipe), profiles.consistent(recipe)
         script = scripts.read(recipe)
 
         def prepare(texts: tuple[str, ...]) -> list[tuple[int, dict[str, Any]]]:
             return [(len(group), self._conditions(recipe, group)) for group in self._groups(recipe, script, texts)]
 
-        calls = script.follow(prepare)
+        calls = script.follow(prepare, begin)
 
         def denoise(x: torch.Tensor, sigma: float) -> torch.Tensor:
             scaled = (x / math.hypot(sigma, 1)).to(unet.dtype)
-            timestep = torch.tensor(self.levels.timestep(sigma, nearest), dtype=torch.float32, device=unet.device)
-            rows = [unet(scaled.repeat(count, 1, 1, 1), timestep, **known)[0] for count, known in calls()]
-            return self._denoised(x, _guided(torch.cat(rows).float(), recipe.cfg_scale, script.weights), sigma)
+            told = levels.timestep(sigma, nearest)
+            timestep = torch.tensor(told, dtype=torch.float32, device=unet.device)
+            rows = [unet(scaled.repeat(count, 1, 1, 1), timestep, **known)[0] for count, known in calls(sigma)]
+            guided = _guided(torch.cat(rows).float(), recipe.cfg_scale, script.weights)
+            denoised = self._denoised(x, guided, sigma)
+            return profiles.consistency(x, denoised, told) if consistent else denoised
 
         return denoise
 
     def _groups(self, recipe: Recipe, script: Script, texts: tuple[str, ...]) -> list[list[Embedding]]:
         """Read the prompts of a step and say which go through the network together: one list is one call."""
-        read = [self.reader.read(text, recipe.clip_skip, recipe.emphasis, recipe.profile) for text in texts]
+        skip, emphasis, profile = recipe.clip_skip, recipe.emphasis, recipe.profile
+        read = [
+            self.reader.read(text, skip, emphasis, profile, beside)
+            for text, beside in zip(texts, script.said[-len(texts) :], strict=True)
+        ]
         # SDXL was trained on zeros for no prompt; ComfyUI encodes the empty one
         zeros = self.pipe.config.get("force_zeros_for_empty_prompt") and recipe.profile != "ComfyUI"
-        if zeros and script.negative is not None and not script.has_negative():
+        if zeros and len(texts) > len(script.positive) and not script.has_negative():
             read[0] = read[0].zeros()
         groups: list[list[Embedding]] = []
         for pair in _pairs(read):
@@ -185,8 +205,15 @@ class _FlowFamily:
     def __init__(self, pipe: Any) -> None:
         self.pipe = pipe
         self.patch = 2
-        self._cache: dict[tuple[str, int], tuple[torch.Tensor, ...]] = {}
+        self._words = PLAIN
+        self._cache: dict[tuple[str, int, Hashable], tuple[torch.Tensor, ...]] = {}
         self._lock = threading.Lock()
+
+    def wear(self, words: Words) -> None:
+        self._words = words
+
+    def text_widths(self) -> tuple[int, ...]:
+        return ()
 
     def shape(self, width: int, height: int) -> tuple[int, int, int, int]:
         factor = _fitting(width, height, int(self.pipe.vae_scale_factor), self.patch)
@@ -206,20 +233,24 @@ class _FlowFamily:
             return tuple(float(sigma) for sigma in scheduler.sigmas)
         shift = float(np.exp(mu)) if mu is not None else float(config.get("shift", 1.0))
         levels: Levels = schedules.flow_levels(shift, int(config.get("num_train_timesteps", 1000)))
-        discard = samplers.sampler(recipe.sampler).discard_penultimate
-        return schedules.spaced(levels, schedule, recipe.steps, recipe.profile, discard=discard)
+        discard, ends = profiles.discards(recipe), profiles.ends(recipe)
+        return schedules.spaced(levels, schedule, recipe.steps, recipe.profile, discard=discard, ends=ends)
+
+    def unit(self, recipe: Recipe, sigmas: Sequence[float]) -> bool:
+        return False
 
     def _own(self, steps: int) -> dict[str, Any]:
         return {"num_inference_steps": steps}
 
     def _read(self, text: str, recipe: Recipe) -> tuple[torch.Tensor, ...]:
         """Encode a prompt by the pipeline's own encoders, without weights; remember the last few."""
-        key = (prompt.plain(text, recipe.emphasis, recipe.profile), recipe.clip_skip)
+        words = prompt.plain(text, recipe.emphasis, recipe.profile)
+        key = (words, recipe.clip_skip, self._words.key)
         with self._lock:
             if key not in self._cache:
                 while len(self._cache) >= CACHED:
                     del self._cache[next(iter(self._cache))]
-                self._cache[key] = self._encode(*key)
+                self._cache[key] = self._encode(words, recipe.clip_skip)
             return self._cache[key]
 
     def _count(self, tokenizer: Any, text: str) -> int:
@@ -241,12 +272,12 @@ class Sd3Family(_FlowFamily):
         super().__init__(pipe)
         self.patch = int(pipe.transformer.config.patch_size)
 
-    def count(self, text: str) -> tuple[int, int]:
+    def count(self, text: str, embeddings: Mapping[str, int]) -> tuple[int, int]:
         """Count for T5 where it is loaded, for CLIP where not: what is longer is cut off by the model."""
         tokenizer, room = (self.pipe.tokenizer_3, 256) if self.pipe.tokenizer_3 else (self.pipe.tokenizer, 77)
         return self._count(tokenizer, text), room
 
-    def denoiser(self, recipe: Recipe) -> Denoiser:
+    def denoiser(self, recipe: Recipe, begin: int = 0) -> Denoiser:
         transformer = self.pipe.transformer
         script = scripts.read(recipe)
 
@@ -257,7 +288,7 @@ class Sd3Family(_FlowFamily):
                 for pair in pairs
             ]
 
-        calls = script.follow(prepare)
+        calls = script.follow(prepare, begin)
 
         def denoise(x: torch.Tensor, sigma: float) -> torch.Tensor:
             velocities = [
@@ -268,7 +299,7 @@ class Sd3Family(_FlowFamily):
                     pooled_projections=pooled,
                     return_dict=False,
                 )[0]
-                for tokens, pooled in calls()
+                for tokens, pooled in calls(sigma)
             ]
             return x - _guided(torch.cat(velocities).float(), recipe.cfg_scale, script.weights) * sigma
 
@@ -284,18 +315,18 @@ class Sd3Family(_FlowFamily):
 class FluxFamily(_FlowFamily):
     """Flux.1: dev reads the CFG scale itself (distilled, no negative prompt); others are guided in two calls."""
 
-    def count(self, text: str) -> tuple[int, int]:
+    def count(self, text: str, embeddings: Mapping[str, int]) -> tuple[int, int]:
         """Count for T5: what is longer than 512 is cut off by the model."""
         return self._count(self.pipe.tokenizer_2, text), 512
 
-    def denoiser(self, recipe: Recipe) -> Denoiser:
+    def denoiser(self, recipe: Recipe, begin: int = 0) -> Denoiser:
         transformer, scale = self.pipe.transformer, recipe.cfg_scale
         device, dtype = transformer.device, transformer.dtype
         _, channels, height, width = shape = self.shape(recipe.width, recipe.height)
         places = self.pipe._prepare_latent_image_ids(1, height // 2, width // 2, device, dtype)
         distilled = bool(transformer.config.guidance_embeds)
         script = scripts.read(recipe, guided=not distilled)
-        calls = script.follow(lambda texts: [self._read(text, recipe) for text in texts])
+        calls = script.follow(lambda texts: [self._read(text, recipe) for text in texts], begin)
         guidance = torch.full([1], scale, device=device, dtype=torch.float32) if distilled else None
 
         def denoise(x: torch.Tensor, sigma: float) -> torch.Tensor:
@@ -311,7 +342,7 @@ class FluxFamily(_FlowFamily):
                     img_ids=places,
                     return_dict=False,
                 )[0]
-                for tokens, pooled, places_of_text in calls()
+                for tokens, pooled, places_of_text in calls(sigma)
             ]
             unpacked = _unpack(torch.cat(velocities).float(), shape)
             return x - _guided(unpacked, scale, script.weights) * sigma
@@ -330,10 +361,13 @@ def _guided(rows: torch.Tensor, scale: float, weights: Sequence[float]) -> torch
     """Guide rows (negative, positive, …), or leave one row (Ho and Salimans 2022, https://arxiv.org/abs/2207.12598).
 
     Several positive rows pull each with its own weight (Liu et al. 2022, https://arxiv.org/abs/2206.01714, equation
-    11). Nothing is divided by the weights, so they may sum to 0.
+    11). Nothing is divided by the weights, so they may sum to 0. Where the negative row is left out for a step, the
+    first positive one stands for it and the scale is 1, as in A1111.
     """
     if len(rows) == 1:
         return rows
+    if len(rows) == len(weights):
+        rows, scale = torch.cat([rows[:1], rows]), 1.0
     negative = guided = rows[:1]
     for index, weight in enumerate(weights, 1):
         guided = guided + weight * scale * (rows[index : index + 1] - negative)

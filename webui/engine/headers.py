@@ -40,7 +40,7 @@ def family_of_file(path: Path) -> str:
     ):
         family = "sdxl"
     else:
-        raise CheckpointError(f"{path.name} {_what_else(shapes)}")
+        raise CheckpointError(f"{path.name} {what_else(shapes)}")
     channels = shapes.get(f"{_UNET}input_blocks.0.0.weight", [0, 4])[1]
     if channels != 4:
         raise CheckpointError(
@@ -63,6 +63,11 @@ def prediction_of_file(path: Path) -> dict[str, Any]:
 
 def read_header(path: Path) -> dict[str, list[int]]:
     """Read the shapes of the tensors in a safetensors file, by name; raise CheckpointError when it is not one."""
+    return read_notes(path)[0]
+
+
+def read_notes(path: Path) -> tuple[dict[str, list[int]], dict[str, str]]:
+    """Read the shapes of the tensors in a safetensors file, and its notes; raise CheckpointError when it is not one."""
     try:
         with path.open("rb") as file:
             start = file.read(8)
@@ -75,7 +80,10 @@ def read_header(path: Path) -> dict[str, list[int]]:
                     "It is damaged or half downloaded; get it again."
                 )
             header = json.loads(file.read(length))
-        return {key: list(value["shape"]) for key, value in header.items() if key != "__metadata__"}
+        notes = header.pop("__metadata__", {})
+        return {key: list(value["shape"]) for key, value in header.items()}, {
+            str(key): str(value) for key, value in notes.items()
+        }
     except OSError as error:
         raise CheckpointError(f"{path.name} cannot be read: {error.strerror or error}.") from None
     except (ValueError, RecursionError, TypeError, KeyError, AttributeError):
@@ -93,11 +101,12 @@ def refusal(path: Path) -> str:
     )
 
 
-def _what_else(shapes: dict[str, list[int]]) -> str:
+def what_else(shapes: dict[str, list[int]]) -> str:
+    """Say what a file holds that is not one of the models that are loaded from one."""
     if any(".joint_blocks." in key or "double_blocks." in key for key in shapes):
         return "is of the SD3 or Flux kind, which is loaded from a diffusers folder or a hub id, not from one file."
     if any("lora" in key for key in shapes):
-        return "is a LoRA, not a model: it changes a model and cannot make pictures alone."
+        return "is a LoRA, not a model: it changes a model and cannot make pictures alone. Put it into the LoRA folder."
     if any(key.startswith(("decoder.", "first_stage_model.")) for key in shapes):
         return "is an autoencoder (VAE), not a whole model."
     return "is not a model that this program knows: from one file it loads SD 1.x, SD 2.x and SDXL."

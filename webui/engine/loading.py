@@ -16,11 +16,13 @@ from typing import Any
 import httpx
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 from safetensors import SafetensorError
 
 from webui.engine import families
 from webui.engine.checkpoints import Checkpoint, describe_folder
+from webui.engine.extras import NONE, Extras, Worn
 from webui.engine.families import Denoiser, Family
 from webui.engine.headers import prediction_of_file
 from webui.engine.preview import Preview
@@ -56,11 +58,22 @@ class Model:
     preview: Preview
     device: str
     dtype: torch.dtype
+    extras: Extras
 
-    def denoiser(self, recipe: Recipe) -> Denoiser:
-        """Read the recipe's prompts and return the function that samplers ask."""
+    def denoiser(self, recipe: Recipe, worn: Worn = NONE, begin: int = 0) -> Denoiser:
+        """Read the recipe's prompts, with the LoRAs and embeddings that it uses.
+
+        Returns the function that samplers ask, as it is after ``begin`` calls.
+        """
         with torch.inference_mode():
-            return self.family.denoiser(recipe)
+            self.extras.wear(worn)
+            denoise = self.family.denoiser(recipe, begin)
+
+        def dressed(x: torch.Tensor, sigma: float) -> torch.Tensor:
+            self.extras.wear(worn)  # another picture may have been begun meanwhile
+            return denoise(x, sigma)
+
+        return dressed
 
     def advance(
         self, run: Run, denoise: Denoiser, x: torch.Tensor, sigma: float
@@ -71,11 +84,13 @@ class Model:
         and 0.
         """
         with torch.inference_mode():
-            denoised = denoise(x, sigma)
-            try:
-                return denoised, *run.send(denoised)
-            except StopIteration as end:
-                return denoised, end.value, 0.0
+            denoised = denoise(x, sigma).contiguous()  # as one that is replayed: strides choose kernels, and so bits
+            return denoised, *_send(run, denoised)
+
+    def replay(self, run: Run, answer: NDArray[np.float32]) -> tuple[torch.Tensor, float]:
+        """Let the sampler go on with an answer (C, H, W) that was given before; return what ``advance`` does of it."""
+        with torch.inference_mode():
+            return _send(run, torch.tensor(answer, device=self.device)[None])
 
     def image(self, latent: torch.Tensor) -> Image.Image:
         """Decode a latent (1, C, H, W) into an RGB picture, rounded as diffusers does; raise EngineError on NaN."""
@@ -87,6 +102,13 @@ class Model:
             )
         values = (picture[0] / 2 + 0.5).clamp(0, 1).permute(1, 2, 0).cpu().numpy()
         return Image.fromarray((values * 255).round().astype(np.uint8), "RGB")
+
+
+def _send(run: Run, denoised: torch.Tensor) -> tuple[torch.Tensor, float]:
+    try:
+        return run.send(denoised)
+    except StopIteration as end:
+        return end.value, 0.0
 
 
 @torch.inference_mode()
@@ -119,7 +141,7 @@ def load(checkpoint: Checkpoint, digest: str, device: str, dtype: torch.dtype) -
         preview = Preview.fit(
             lambda latent: decode(pipe.vae, latent.to(device)), channels, samples=1 if large and device == "cpu" else 8
         )
-    return Model(checkpoint, digest, family, preview, device, dtype)
+    return Model(checkpoint, digest, family, preview, device, dtype, Extras(family, checkpoint.name))
 
 
 def fetch(checkpoint: Checkpoint) -> Checkpoint:
