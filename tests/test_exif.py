@@ -100,8 +100,8 @@ def test_tables_that_claim_much_take_no_time(sizes: bytes, version: int) -> None
     infe = box(b"infe", b"\2\0\0\0\xff\xff\0\0Exif\0\0\0\0")
     meta = box(b"meta", b"\0\0\0\0" + box(b"iinf", b"\0\0\0\0\0\1" + infe * 9) + iloc)
     tags = b"MM\0*\0\0\0\x08\xff\xff" + struct.pack(">HHII", 0x9286, 7, 2**20, 0) * 65535
-    began = time.perf_counter()
+    began = time.process_time()
     for data in (box(b"ftyp", b"avif\0\0\0\0") + meta, b"RIFF\0\0\0\0WEBPEXIF" + struct.pack("<I", len(tags)) + tags):
         with suppress(PictureError):
             png.read(data)
-    assert time.perf_counter() - began < 2
+    assert time.process_time() - began < 2

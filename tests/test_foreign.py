@@ -5,6 +5,7 @@ The corpus, ``tests/compat/cases.json``, was written for these tests in the shap
 the keys of ``rest`` are kept, exactly these ``problems``, ``notes`` that contain these words, and the ``source``.
 """
 
+import doctest
 import json
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.growth import growth
-from webui import foreign, infotext, png, samplers
+from webui import foreign, infotext, png
 from webui.infotext import Reading
-from webui.recipe import Recipe
+from webui.recipe import PARAMS, Recipe
 
 CASES: list[dict[str, Any]] = json.loads((Path(__file__).parent / "compat" / "cases.json").read_text("utf-8"))
 
@@ -28,24 +29,11 @@ def reading_of(case: dict[str, Any]) -> tuple[Reading, str]:
     return found.reading, found.reading.source
 
 
-def expected(case: dict[str, Any]) -> tuple[dict[str, Any], set[str]]:
-    """What a case expects: values, and problems. A sampler or schedule that the table lacks must be a problem."""
-    values, problems = dict(case["values"]), set(case.get("problems", ()))
-    for name, names in (("sampler", samplers.sampler_names()), ("schedule", samplers.schedule_names())):
-        if values.get(name) == "Normal" not in names:
-            values[name] = "Uniform"
-        elif name in values and values[name] not in names:
-            del values[name]
-            problems.add(name)
-    return values, problems
-
-
 @pytest.mark.parametrize("case", CASES, ids=[case["name"] for case in CASES])
 def test_a_shape_says_what_it_must(case: dict[str, Any]) -> None:
     reading, source = reading_of(case)
-    values, problems = expected(case)
-    assert {name: reading.values.get(name) for name in values} == values
-    assert {problem.field for problem in reading.problems} == problems
+    assert {name: reading.values.get(name) for name in case["values"]} == case["values"]
+    assert {problem.field for problem in reading.problems} == set(case.get("problems", ()))
     assert not set(case.get("absent", ())) & reading.values.keys()
     assert set(case.get("rest", ())) <= reading.rest.keys()
     assert source == case["source"]
@@ -117,6 +105,17 @@ def test_reading_is_total(texts: dict[str, str]) -> None:
     assert found is None or (isinstance(found[0], Reading) and isinstance(found[1], str))
 
 
+def check_total(texts: dict[str, str]) -> None:
+    """Assert that texts are read or are not, and that every value read is one that a recipe allows."""
+    found = foreign.read(texts)
+    if found is None:
+        return
+    reading, source = found
+    assert source
+    for name, value in reading.values.items():
+        assert PARAMS[name].check(value) == value, (source, name)
+
+
 @pytest.mark.parametrize("case", [case for case in CASES if "texts" in case], ids=lambda case: str(case["name"]))
 def test_a_shape_with_a_value_of_another_kind_is_read_too(case: dict[str, Any]) -> None:
     """Each value of each JSON is replaced, one at a time, by what should not stand there."""
@@ -134,7 +133,7 @@ def test_a_shape_with_a_value_of_another_kind_is_read_too(case: dict[str, Any]) 
     for key, text in case["texts"].items():
         for new in (None, [], {}, "x", -5, 1e300, ["3", 0], True):
             for data in changed(foreign.parsed(text), new):
-                foreign.read({**case["texts"], key: json.dumps(data)})
+                check_total({**case["texts"], key: json.dumps(data)})
 
 
 def test_deep_and_long_json_is_not_read() -> None:
@@ -146,7 +145,8 @@ def test_deep_and_long_json_is_not_read() -> None:
         "{" * 2_000_000,
     ):
         for key in KEYS:
-            foreign.read({key: text})
+            found = foreign.read({key: text})
+            assert found is None or "seed" not in found[0].values, (key, text[:20])
 
 
 def test_a_graph_that_runs_in_a_circle_ends() -> None:
@@ -182,3 +182,14 @@ def test_a_large_graph_takes_linear_time() -> None:
 def test_infotext_is_not_taken_for_json() -> None:
     text = "{a fox}\nSteps: 20, Sampler: Euler a, Seed: 3, Size: 512x512"
     assert png._picture_text({"parameters": text}, "it").reading == infotext.parse(text)
+
+
+def test_the_examples_of_the_page_hold() -> None:
+    page = Path(__file__).parents[1] / "docs" / "compatibility.md"
+    assert doctest.testfile(str(page), module_relative=False) == doctest.TestResults(0, 4)
+
+
+def test_the_page_names_every_detail_of_a_sampler() -> None:
+    page = (Path(__file__).parents[1] / "docs" / "compatibility.md").read_text("utf-8")
+    for name in infotext._DETAILS:
+        assert f"`{PARAMS[name].label}`" in page

@@ -55,6 +55,17 @@ def test_only_words_that_the_layout_cannot_hold_are_written_twice() -> None:
         ({"noise_layout": "centred"}, "Noise layout: centred"),
         ({"profile": "Forge"}, "Compatibility: Forge"),
         ({"clip_skip": 2}, "Clip skip: 2"),
+        ({"eta": 0.5}, "Eta: 0.5"),
+        ({"eta_ddim": 1.0}, "Eta DDIM: 1"),
+        ({"s_churn": 10, "s_tmin": 0.1, "s_tmax": 2}, "Sigma churn: 10, Sigma tmin: 0.1, Sigma tmax: 2"),
+        ({"s_noise": 1.003}, "Sigma noise: 1.003"),
+        ({"sigma_min": 0.1, "sigma_max": 10}, "Schedule max sigma: 10, Schedule min sigma: 0.1"),
+        ({"rho": 5}, "Schedule rho: 5"),
+        ({"discard_penultimate": "On"}, "Discard penultimate sigma: True"),
+        ({"sgm_noise": "Off"}, "SGM noise multiplier: False"),
+        ({"noise_schedule": "Zero Terminal SNR"}, "Noise Schedule: Zero Terminal SNR"),
+        ({"ngms": 2, "ngms_all": "On"}, "NGMS: 2, NGMS all steps: True"),
+        ({"skip_early_cfg": 0.2}, "Skip Early CFG: 0.2"),
     ],
 )
 def test_keys_are_written_only_when_they_mean_something(changes: dict[str, object], told: str) -> None:
@@ -80,17 +91,63 @@ def test_a1111() -> None:
         "negative_prompt": "lowres, text,\nblurry",
         "sampler": "DPM++ 2M", "schedule": "Karras", "steps": 30, "cfg_scale": 7.5, "seed": 1269646841,
         "width": 512, "height": 768, "model_hash": "6ce0161689", "model": "v1-5-pruned", "clip_skip": 2, "ensd": 31337,
+        "lora_hashes": "a: 1b2c, d: 3e4f",
         # What it leaves out means these:
         "rng": "NV", "variation_strength": 0.0, "variations": "", "variation_noise": "start", "resize_width": 0,
-        "resize_height": 0, "noise_layout": "plain", "emphasis": "Original", "profile": "A1111",
+        "resize_height": 0, "noise_layout": "plain", "emphasis": "Original", "profile": "A1111", "eta": 1.0,
+        "eta_ddim": 0.0, "s_noise": 1.0, "s_churn": 0.0, "s_tmin": 0.0, "s_tmax": 0.0, "sigma_min": 0.0,
+        "sigma_max": 0.0, "rho": 0.0, "discard_penultimate": "Automatic", "sgm_noise": "Automatic",
+        "noise_schedule": "Default", "ngms": 0.0, "ngms_all": "Off", "skip_early_cfg": 0.0,
     }  # fmt: skip
-    assert reading.rest == {"Lora hashes": "a: 1b2c, d: 3e4f", "Version": "v1.6.0"}
+    assert reading.rest == {"Version": "v1.6.0"}
     assert reading.problems == ()
     assert reading.notes == (
         "Made by A1111 1.6.0: its arithmetic is used.",
         "Noise from the graphics card: NV gives the same numbers for most sizes.",
     )
     assert reading.source == "A1111"
+
+
+A1111_DETAILS = (
+    "x\nSteps: 20, Sampler: Euler, CFG scale: 7, Seed: 1, Size: 512x512, Eta: 0.5, Sigma churn: 4, Sigma tmin: 0.05, "
+    "Sigma tmax: 10, Sigma noise: 1.002, Schedule max sigma: 12, Schedule min sigma: 0.05, Schedule rho: 6, "
+    "Discard penultimate sigma: True, SGM noise multiplier: True, Noise Schedule: Zero Terminal SNR, NGMS: 3, "
+    "NGMS all steps: True, Skip Early CFG: 0.1, Version: v1.10.1"
+)
+
+
+def test_what_a1111_tells_a_sampler_is_read() -> None:
+    reading = parse(A1111_DETAILS)
+    told = {
+        "eta": 0.5, "s_churn": 4.0, "s_tmin": 0.05, "s_tmax": 10.0, "s_noise": 1.002, "sigma_max": 12.0,
+        "sigma_min": 0.05, "rho": 6.0, "discard_penultimate": "On", "sgm_noise": "On",
+        "noise_schedule": "Zero Terminal SNR", "ngms": 3.0, "ngms_all": "On", "skip_early_cfg": 0.1,
+    }  # fmt: skip
+    assert {name: reading.values[name] for name in told} == told
+    assert (reading.rest, reading.problems) == ({"Version": "v1.10.1"}, ())
+
+
+@pytest.mark.parametrize(
+    ("line", "values", "note"),
+    [
+        ("Steps: 30, Sampler: UniPC, Seed: 1, Version: v1.9.0", {"steps": 31}, "A1111 made 31 steps of 30 with UniPC."),
+        ("Steps: 20, Sampler: UniPC, Seed: 1, Version: v1.9.0", {"steps": 20}, ""),
+        ("Steps: 30, Sampler: Euler, Seed: 1, Version: v1.9.0", {"steps": 30}, ""),
+        ("Steps: 30, Sampler: UniPC, Seed: 1, Version: ComfyUI", {"steps": 30}, ""),
+        ("Steps: 4, Sampler: DDIM, Schedule type: Karras, Seed: 1, Version: v1.9.0", {"schedule": "Automatic"},
+         "DDIM does not read the schedule type Karras there."),
+        ("Steps: 4, Sampler: DDIM, Eta: 0.4, Seed: 1", {"eta_ddim": 0.4, "eta": 1.0}, ""),
+        ("Steps: 4, Sampler: DDIM, Eta: 0.4, Seed: 1, Version: v1.9.0", {"eta_ddim": 0.0, "eta": 0.4}, ""),
+        ("Steps: 4, Sampler: DDIM, Eta: 0.4, Seed: 1, RNG: NV", {"eta_ddim": 0.0, "eta": 0.4}, ""),
+        ("Steps: 4, Sampler: Euler a, Eta: 0.4, Seed: 1", {"eta_ddim": 0.0, "eta": 0.4}, ""),
+    ],
+)  # fmt: skip
+def test_what_means_something_else_there_is_translated(line: str, values: dict[str, object], note: str) -> None:
+    reading = parse(f"x\n{line}")
+    assert {name: reading.values[name] for name in values} == values
+    assert reading.problems == ()
+    said = [text for text in reading.notes if "does not read" in text or "steps of" in text]
+    assert said == ([note] if note else [])
 
 
 def test_a_picture_without_a_variation_takes_it_out_of_the_form() -> None:
@@ -145,7 +202,7 @@ def test_a_hundred_thousand_characters_take_linear_time(unit: str) -> None:
     assert growth(parse, unit) < 25
 
 
-@given(st.dictionaries(st.sampled_from(["Version", "Lora hashes", "Note"]), st.text(
+@given(st.dictionaries(st.sampled_from(["Version", "Hires prompt", "Note"]), st.text(
     st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=30)))  # fmt: skip
 def test_further_keys_survive(extras: dict[str, str]) -> None:
     assert parse(infotext.format(Recipe.of(seed=1), extras)).rest == extras

@@ -189,7 +189,7 @@ def test_invokeai() -> None:
     assert {name: values[name] for name in values if name not in SILENCE} == {
         "prompt": "湖", "negative_prompt": "fog", "seed": 42, "steps": 30, "cfg_scale": 7.5, "width": 768,
         "height": 512, "sampler": "DPM++ 2M", "schedule": "Karras", "rng": "CPU",
-        "model": "dreamshaper",
+        "model": "dreamshaper", "profile": "A1111",
     }  # fmt: skip
     assert found.reading.values["clip_skip"] == 1
     assert found.reading.rest == {"app_version": "6.14.0", "model": json.dumps(data["model"])}

@@ -28,6 +28,8 @@ _STRINGS: Final = (
     "STRING",
 )
 _NUMBERS: Final = ("value", "seed", "int", "float", "noise_seed", "number", "Value", "steps", "cfg")
+_OF_SAMPLER: Final = ("eta", "s_noise", "s_churn", "s_tmin", "s_tmax")
+_OF_SCHEDULE: Final = ("sigma_min", "sigma_max", "rho")
 _ONWARDS: Final = ("conditioning", "conditioning_1", "conditioning_to", "positive", "base_positive")
 _PLAIN: Final = frozenset({
     "VAEDecode", "SaveImage", "PreviewImage", "KSampler", "KSamplerAdvanced", "SamplerCustom", "SamplerCustomAdvanced",
@@ -233,9 +235,11 @@ class Graph:
         sampler_name, scheduler, steps, denoise = (self.value(inputs.get(name), (name, *_NUMBERS)) for name in names)
         if (node := self._at(sampler, "sampler")) is not None:
             sampler_name = self.value(node.inputs.get("sampler_name")) or node.kind.removeprefix("Sampler")
+            found.values |= {name: self.value(node.inputs.get(name), (name, *_NUMBERS)) for name in _OF_SAMPLER}
         if (node := self._at(sampler, "sigmas")) is not None:
             steps, denoise = self.value(node.inputs.get("steps")), self.value(node.inputs.get("denoise"))
             scheduler = self.value(node.inputs.get("scheduler")) or node.kind.removesuffix("Scheduler")
+            found.values |= {name: self.value(node.inputs.get(name), (name, *_NUMBERS)) for name in _OF_SCHEDULE}
         found.values |= {"sampler": sampler_name, "schedule": scheduler, "steps": steps}
         if isinstance(denoise, int | float) and denoise != 1:
             found.rest["Denoising strength"] = denoise

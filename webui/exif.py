@@ -1,7 +1,8 @@
 """EXIF: the texts that programs put into JPEG, WebP and AVIF, found without decoding pixels.
 
 The promise: safe on a file from a stranger. Segments, chunks and boxes are walked with limits, a wrong length ends the
-walk, nothing is decompressed. Infotext stands in the UserComment; ComfyUI writes its graph into Make and Model.
+walk, nothing is decompressed. Infotext stands in the UserComment; ComfyUI writes its graph into Make and Model. An XMP
+packet is kept as it is, by the key that it has in PNGs, for ``webui.xmp``.
 
 EXIF 3.0: CIPA DC-008-2023. WebP: https://developers.google.com/speed/webp/docs/riff_container. AVIF boxes: ISO/IEC
 14496-12 (meta, iinf, iloc) with items as in ISO/IEC 23008-12.
@@ -12,6 +13,8 @@ import struct
 from collections.abc import Iterator
 from typing import BinaryIO, Final
 
+from webui import xmp
+
 MAX_EXIF: Final = 1024 * 1024
 """Bytes of an EXIF block, or of AVIF's table of items; longer ones are not read."""
 
@@ -19,6 +22,7 @@ _USER_COMMENT, _INNER = 0x9286, 0x8769
 _WORDS: Final = {0x010E: "Description", 0x010F: "Make", 0x0110: "Model", 0x0131: "Software"}
 _PREFIXED: Final = ("workflow", "prompt", "parameters", "generation_data")
 _PREFIXES: Final = (b"ASCII\0\0\0", b"JIS\0\0\0\0\0", b"\0" * 8)
+_XMP: Final = b"http://ns.adobe.com/xap/1.0/\0"
 _MAX_BOXES: Final = 4096
 
 
@@ -27,7 +31,7 @@ def texts(file: BinaryIO, head: bytes) -> dict[str, str] | None:
     if head.startswith(b"\xff\xd8\xff"):
         return _jpeg(file)
     if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
-        return tags(_webp(file))
+        return _webp(file)
     if head[4:8] == b"ftyp" and head[8:12] in (b"avif", b"avis", b"mif1", b"msf1"):
         return tags(_avif(file))
     return None
@@ -97,7 +101,7 @@ def _utf16(body: bytes) -> str:
 
 
 def _jpeg(file: BinaryIO) -> dict[str, str]:
-    """Read the EXIF block and the comment among the segments before the pixels."""
+    """Read the EXIF block, the XMP packet and the comment among the segments before the pixels."""
     found: dict[str, str] = {}
     file.seek(2)
     for _ in range(256):
@@ -110,13 +114,16 @@ def _jpeg(file: BinaryIO) -> dict[str, str]:
         body = file.read(length)
         if marker[1] == 0xE1 and body.startswith(b"Exif\0\0"):
             found = {**tags(body), **found}
+        elif marker[1] == 0xE1 and body.startswith(_XMP):
+            found.setdefault(xmp.KEY, body.removeprefix(_XMP).decode("utf-8", "replace"))
         elif marker[1] == 0xFE:
             found.setdefault("Comment", body.decode("utf-8", "replace").strip("\0"))
     return found
 
 
-def _webp(file: BinaryIO) -> bytes:
-    """Find the EXIF chunk, which may follow the pixels; empty when there is none or it is too long."""
+def _webp(file: BinaryIO) -> dict[str, str]:
+    """Read the EXIF and the XMP chunk, which may follow the pixels; one that is too long is left out."""
+    found: dict[str, str] = {}
     at = 12
     for _ in range(1024):
         file.seek(at)
@@ -124,10 +131,12 @@ def _webp(file: BinaryIO) -> bytes:
         if len(head) < 8:
             break
         length = int.from_bytes(head[4:], "little")
-        if head[:4] == b"EXIF":
-            return file.read(length) if length <= MAX_EXIF else b""
+        if length <= MAX_EXIF and head[:4] == b"EXIF":
+            found = {**found, **tags(file.read(length))}
+        elif length <= MAX_EXIF and head[:4] == b"XMP ":
+            found.setdefault(xmp.KEY, file.read(length).decode("utf-8", "replace"))
         at += 8 + length + length % 2
-    return b""
+    return found
 
 
 def _avif(file: BinaryIO) -> bytes:

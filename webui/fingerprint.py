@@ -9,7 +9,8 @@ class Fingerprint:
     """What made a picture: with an equal fingerprint an equal recipe gives equal pixels, bit for bit.
 
     ``model_hash`` is the SHA-256 of the weights, 64 hexadecimal digits; ``device`` a class such as ``cpu`` or
-    ``cuda``; ``dtype`` the type that the networks ran in.
+    ``cuda``; ``dtype`` the type that the networks ran in. ``loras`` and ``embeddings`` list those that were used,
+    ``name: SHA-256``; pictures from before there were any have none.
     """
 
     product: str
@@ -19,6 +20,8 @@ class Fingerprint:
     model_hash: str
     device: str
     dtype: str
+    loras: str = ""
+    embeddings: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON form."""

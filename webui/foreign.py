@@ -64,7 +64,7 @@ def reading_of(source: str, found: Mapping[str, Any], rest: Mapping[str, Any], n
     if "model_hash" in given and not dialects.is_sha256(str(given["model_hash"])):
         kept["Model hash"] = given.pop("model_hash")
     program = dialects.Maker(source)
-    meant, said = program.silence()
+    meant, said = program.silence(sampler=str(given.get("sampler", "")))
     if meant.get("rng") == "NV" and "rng" not in given:
         notes = (*notes, dialects.FROM_CARD)
     values, problems = infotext.checked({**meant, **given})

@@ -20,16 +20,21 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from webui import dialects, samplers
+from webui import dialects, networks, samplers
 from webui.errors import BadValue
 from webui.recipe import PARAMS, Recipe
 
 NEGATIVE: Final = "Negative prompt:"
 
+_DETAILS: Final = (
+    "eta", "eta_ddim", "s_churn", "s_tmin", "s_tmax", "s_noise", "sigma_max", "sigma_min", "rho",
+    "discard_penultimate", "sgm_noise", "noise_schedule", "ngms", "ngms_all", "skip_early_cfg",
+)  # fmt: skip
+"""What A1111 writes only where it is not the default."""
 _ORDER: Final = (
     "steps", "sampler", "schedule", "cfg_scale", "seed", "size", "model_hash", "model", "variation_seed",
-    "variation_strength", "resize", "clip_skip", "ensd", "rng", "emphasis", "variations", "variation_noise",
-    "noise_layout", "profile",
+    "variation_strength", "resize", "clip_skip", "ensd", "rng", *_DETAILS, "emphasis", "variations", "variation_noise",
+    "noise_layout", "profile", "lora_hashes", "embedding_hashes",
 )  # fmt: skip
 _ALWAYS: Final = frozenset({"steps", "sampler", "schedule", "cfg_scale", "seed", "size", "model", "rng"})
 _EXACT: Final = {"prompt": "Exact prompt", "negative_prompt": "Exact negative prompt"}
@@ -37,7 +42,8 @@ _RESIZE: Final = "Seed resize from"
 _SIZES: Final = (("Size", "width", "height"), (_RESIZE, "resize_width", "resize_height"))
 _READ: Final = (
     "steps", "schedule", "cfg_scale", "seed", "model_hash", "model", "clip_skip", "rng", "variation_seed",
-    "variation_strength", "variations", "variation_noise", "noise_layout", "ensd", "emphasis", "profile",
+    "variation_strength", "variations", "variation_noise", "noise_layout", "ensd", "emphasis", "profile", *_DETAILS,
+    "lora_hashes", "embedding_hashes",
 )  # fmt: skip
 _SEEDS: Final = frozenset({"seed", "variation_seed"})
 
@@ -176,11 +182,12 @@ def _reading(prompt: str, negative: str, pairs: dict[str, str], hint: str) -> Re
     if (text := rest.pop("Sampler", None)) is not None:
         found["sampler"], named = dialects.sampler(text)
         _take_schedule(rest, named, found["sampler"], program, notes)
-    other_hash = _take_model_hash(rest, notes)
+    other_hash = _take_hashes(rest, notes)
     for name in _READ:
         if (text := rest.pop(PARAMS[name].label, None)) is not None:
             found[name] = text
-    meant, said = program.silence(found.get("schedule", ""))
+    notes += program.translate(found)
+    meant, said = program.silence(found.get("schedule", ""), found.get("sampler", ""))
     if found.get("rng", "").strip().upper() == "GPU" or ("rng" not in found and meant.get("rng") == "NV"):
         found["rng"] = "NV"
         notes.append(dialects.FROM_CARD)
@@ -234,21 +241,30 @@ def _take_schedule(
         notes.append(f"{sampler} without a schedule in its name meant {rest[key]} there.")
 
 
-def _take_model_hash(rest: dict[str, str], notes: list[str]) -> dict[str, str]:
-    """Settle the model's hash: its own key or the one among ``Hashes``; return one that is no SHA-256 by its key."""
+def _take_hashes(rest: dict[str, str], notes: list[str]) -> dict[str, str]:
+    """Settle hashes: their own keys or those among ``Hashes``; return a model's that is no SHA-256 by its key."""
     label = PARAMS["model_hash"].label
-    if not rest.get(label) and "Hashes" in rest:
-        try:
-            hashes = json.loads(rest["Hashes"])
-        except (ValueError, RecursionError):
-            hashes = None
-        if isinstance(hashes, dict) and isinstance(found := hashes.get("model"), str):
-            rest[label] = found
+    for key, text in _among_hashes(rest.get("Hashes", "")):
+        rest[key] = rest.get(key) or text
     text = rest.get(label, "").strip()
     if not text or dialects.is_sha256(text):
         return {}
     notes.append("The model's hash is not a SHA-256, so it is not compared.")
     return {label: rest.pop(label)}
+
+
+def _among_hashes(text: str) -> Iterator[tuple[str, str]]:
+    """Read ``{"model": …, "lora:name": …, "embed:name": …}``, as Civitai wants it, by our labels."""
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        return
+    hashes = {key: value for key, value in found.items() if isinstance(value, str)} if isinstance(found, dict) else {}
+    if "model" in hashes:
+        yield PARAMS["model_hash"].label, hashes["model"]
+    for name, start in (("lora_hashes", "lora:"), ("embedding_hashes", "embed:")):
+        if named := {key.removeprefix(start): value for key, value in hashes.items() if key.startswith(start)}:
+            yield PARAMS[name].label, networks.write_hashes(named)
 
 
 def _prompts(lines: list[str]) -> tuple[str, str]:

@@ -79,10 +79,15 @@ def compare(one: Image.Image, other: Image.Image) -> Difference:
 
 
 def amplified(one: Image.Image, other: Image.Image) -> tuple[Image.Image, int]:
-    """Draw the absolute difference of two pictures, brightened by a whole factor so that the largest is near 255."""
+    """Draw the absolute difference of two pictures, brightened by a whole factor; return the picture and the factor."""
     apart = _apart(one, other)
-    factor = max(1, 255 // max(1, compare(one, other).maximum))
+    factor = brightening(compare(one, other))
     return apart.point([min(255, level * factor) for level in range(256)] * 3), factor
+
+
+def brightening(difference: Difference) -> int:
+    """Return the whole factor that brings the largest difference near to 255."""
+    return max(1, 255 // max(1, difference.maximum))
 
 
 def _apart(one: Image.Image, other: Image.Image) -> Image.Image:

@@ -6,7 +6,7 @@ sentence. Our own pictures carry the recipe as JSON in a ``recipe`` chunk, which
 in ``parameters`` for other programs. Both stand before the pixels, uncompressed.
 
 Chunks: Portable Network Graphics (Third Edition), W3C 2025, https://www.w3.org/TR/png-3/. The other formats are read
-in ``webui.exif``, what other programs write in ``webui.infotext`` and ``webui.foreign``.
+in ``webui.exif`` and ``webui.xmp``, what other programs write in ``webui.infotext`` and ``webui.foreign``.
 """
 
 import hashlib
@@ -24,17 +24,19 @@ from typing import Any, BinaryIO, Final
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from webui import exif, foreign, infotext
-from webui.errors import BadRecipe, PictureError, shown
+from webui import exif, foreign, infotext, xmp
+from webui.errors import BadRecipe, BadValue, PictureError, shown
 from webui.fingerprint import Fingerprint
 from webui.infotext import Reading
+from webui.lineage import UNKNOWN, Lineage
 from webui.recipe import Recipe
 
 VERSION: Final = 1
 """Version of the ``recipe`` chunk; the recipe inside has its own."""
 
-MAX_TEXT: Final = 256 * 1024
-"""Bytes of a text: two prompts of 10,000 characters, each escaped to six bytes, fit twice. Longer ones are skipped."""
+MAX_TEXT: Final = 512 * 1024
+"""Bytes of a text: two prompts of 10,000 characters and what was typed for them, each escaped to six bytes, fit twice.
+Longer ones are skipped."""
 MAX_TEXTS, MAX_TOTAL, MAX_CHUNKS = 64, 1024 * 1024, 100_000
 
 _SIGNATURE: Final = b"\x89PNG\r\n\x1a\n"
@@ -54,8 +56,9 @@ class NoRecipe(PictureError):
 class PictureText:
     """What a picture says about how it was made.
 
-    Our own pictures have ``recipe``, ``fingerprint``, ``pixels_sha256``, ``id``, ``origin`` and ``created``; those of
-    other programs have ``reading``. ``infotext`` is the text as found; ``source`` names the program.
+    Our own pictures have ``recipe``, ``fingerprint``, ``pixels_sha256``, ``id``, ``origin``, ``created`` and perhaps a
+    ``lineage``; those of other programs have ``reading``. ``infotext`` is the text as found; ``source`` names the
+    program.
     """
 
     recipe: Recipe | None = None
@@ -67,6 +70,7 @@ class PictureText:
     id: str = ""
     origin: str = ""
     created: str = ""
+    lineage: Lineage = UNKNOWN
 
 
 def pixels_sha256(image: Image.Image) -> str:
@@ -94,9 +98,19 @@ def encode(image: Image.Image, texts: Mapping[str, str]) -> bytes:
 
 
 def texts_of(  # noqa: PLR0913 — one argument for each member of the chunk
-    recipe: Recipe, fingerprint: Fingerprint, *, pixels_sha256: str, id: str, origin: str, created: str
+    recipe: Recipe,
+    fingerprint: Fingerprint,
+    *,
+    pixels_sha256: str,
+    id: str,
+    origin: str,
+    created: str,
+    lineage: Lineage = UNKNOWN,
 ) -> dict[str, str]:
-    """Write the texts of one of our pictures: ``recipe`` (JSON, read by ``read``) and ``parameters`` (infotext)."""
+    """Write the texts of one of our pictures: ``recipe`` (JSON, read by ``read``) and ``parameters`` (infotext).
+
+    The templates of its lineage stand in the infotext under the keys of A1111's extension Dynamic Prompts.
+    """
     chunk = {
         "format": "reseed",
         "version": VERSION,
@@ -106,12 +120,13 @@ def texts_of(  # noqa: PLR0913 — one argument for each member of the chunk
         "recipe": recipe.to_dict(),
         "fingerprint": fingerprint.to_dict(),
         "pixels_sha256": pixels_sha256,
+        **({"lineage": lineage.to_dict()} if lineage != UNKNOWN else {}),
     }
     product = fingerprint.product
     version = product if product.lower().startswith("reseed") else f"Reseed {product}".strip()
     return {
         "recipe": json.dumps(chunk, ensure_ascii=False),
-        "parameters": infotext.format(recipe, {"Version": version}),
+        "parameters": infotext.format(recipe, {"Version": version, **lineage.to_infotext()}),
     }
 
 
@@ -143,7 +158,7 @@ def read(source: bytes | Path, whole: bool = False) -> PictureText:
             texts = found
         else:
             raise PictureError(f"{name} is empty: it has 0 bytes.")
-    return _picture_text(texts, name)
+    return _picture_text(xmp.joined(texts), name)
 
 
 def _picture_text(texts: dict[str, str], name: str) -> PictureText:
@@ -192,10 +207,12 @@ def _ours(text: str, name: str, parameters: str | None) -> PictureText | None:
         raise PictureError(f"{name} is damaged: its recipe chunk lacks a part or has one of the wrong kind.")
     try:
         made = Recipe.from_dict(recipe)
-    except BadRecipe as error:
+        lineage = Lineage.from_dict(data.get("lineage", {}))
+    except (BadRecipe, BadValue) as error:
         raise PictureError(f"{name} holds a recipe with values that are not allowed: {error}") from None
     fingerprint = Fingerprint.from_dict(made_by)
-    return PictureText(made, fingerprint, pixels, parameters, None, "Reseed", id, str(words[2]), str(words[3]))
+    told = (parameters, None, "Reseed", id, str(words[2]), str(words[3]), lineage)
+    return PictureText(made, fingerprint, pixels, *told)
 
 
 def _json(text: str) -> Any:
