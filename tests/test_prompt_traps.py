@@ -13,7 +13,8 @@ from webui.prompt_traps import MOST, warnings
     ["", "a quiet lake", "a (red:1.2) house, [fog]", "((masterpiece)), best quality", "a cat :1.2 AND a dog:0.5",
      "[a:b:0.5]", "[a:b:5]", "[to:3]", "[from::0.2]", "[a|b]", "[|x]", "sky BREAK sea", "[a BREAK b:c:0.5]",
      r"\(a\) \[b\]", "cat \\(animal\\)", "10:30 clock", "猫、(犬:1.2)", "🦆", "a, b; c", "<3", "50% grey", "it's & so",
-     "(a [b) c]", r"3\:4", "C\\\\D", "(x:1.5)", "(x:-1)", "(x:.5)", "(a:b)", "a note: something"],
+     "(a [b) c]", r"3\:4", "C\\\\D", "(x:1.5)", "(x:-1)", "(x:.5)", "(a:b)", "a note: something",
+     r"\{a|b\} \__x\__", "{a|b} __x__"],
 )  # fmt: skip
 def test_ordinary_prompts_have_no_warning(text: str) -> None:
     assert warnings(text) == []
@@ -50,8 +51,9 @@ def test_ordinary_prompts_have_no_warning(text: str) -> None:
         ("a # remark", "is text here"),
         ("https://example.org/a", "is text here"),
         ("a /* b */", "is text here"),
-        ("a <lora:x:0.8>", "names an extra network"),
-        ("a <smile:3>", "names an extra network"),
+        ("a <lora:x:0.8>", "names a LoRA that is not here"),
+        ("a <lora:x:loud>", "LoRA weights that are not numbers"),
+        ("a <smile:3>", "names an extra network that is no LoRA"),
         (r"C:\path", "backslash before 'p' is dropped"),
         ("（赤:1.2）", "half-width"),
     ],
@@ -59,6 +61,11 @@ def test_ordinary_prompts_have_no_warning(text: str) -> None:
 def test_traps(text: str, words: str) -> None:
     assert any(words in sentence for sentence in warnings(text)), warnings(text)
     assert all(sentence.endswith((".", "sign.")) and len(sentence) < 400 for sentence in warnings(text))
+
+
+def test_a_lora_that_is_here_is_no_trap() -> None:
+    assert warnings("a <lora:ink:0.8>", loras=["ink", "wash"]) == []
+    assert "Did you mean ink?" in warnings("a <lora:inc:0.8>", loras=["ink", "wash"])[0]
 
 
 def test_negative_prompts_have_traps_of_their_own() -> None:

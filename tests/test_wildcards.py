@@ -3,12 +3,12 @@
 import contextlib
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests.growth import growth
 from webui.errors import BadValue
-from webui.wildcards import LIMIT, expand, names
+from webui.wildcards import LIMIT, check, escape, expand, names
 
 LISTS = {
     "colour": ["red", "blue", "# remark", "", "  green  "],
@@ -52,6 +52,10 @@ def test_what_is_no_wildcard_stays(text: str) -> None:
         (r"\{a|b\}", {"{a|b}"}),
         (r"{a\|b|c}", {"a|b", "c"}),
         (r"\__colour__", {"__colour__"}),
+        (r"\\{a|b}", {"\\a", "\\b"}),
+        (r"\\\{a|b\\\}", {r"\{a|b\}"}),
+        (r"\\__upper__", {"\\X"}),
+        (r"{a\\|b\\}", {"a\\", "b\\"}),
         ("{[a:b:0.5]|(c:1.2)}", {"[a:b:0.5]", "(c:1.2)"}),
         ("{赤|青}い", {"赤い", "青い"}),
     ],
@@ -102,6 +106,19 @@ def test_the_result_has_a_bound() -> None:
         expand("__x__" * 20, 1, {"x": ["y" * 1000]})
 
 
+def test_an_unknown_list_is_named_before_a_seed_draws_from_it() -> None:
+    check("{a|__colour__}", LISTS)
+    with pytest.raises(BadValue, match="got 'nowhere'") as caught:
+        check("{a|__nowhere__}", LISTS, field="negative_prompt")
+    assert caught.value.field == "negative_prompt"
+
+
+def test_an_error_does_not_name_thousands_of_lists() -> None:
+    with pytest.raises(BadValue, match=r"list0, list1, .*, …; got 'x'") as caught:
+        expand("__x__", 1, {f"list{number}": ["y"] for number in range(3000)})
+    assert len(str(caught.value)) < 400
+
+
 def test_names() -> None:
     assert names("a __b__ {__c/d__|x} __ e __") == ["b", "c/d"]
 
@@ -116,9 +133,39 @@ def test_total(template: str, seed: int) -> None:
         assert str(error)
 
 
-@pytest.mark.parametrize("unit", ["{", "}", "{a|b}", "__", "__a__", "|", "{a|", "\\", "{1$$", "_", "__a "])
+SIGNS = st.text(st.sampled_from("ab {}|_$:1\\"), max_size=60)
+
+
+@given(SIGNS | st.text(max_size=60), st.integers(0, 2**64 - 1))
+@settings(deadline=None)
+@example("\\\\{a|b\\}__a__b\\\\\\__c__", 3)
+@example("{3$$X$$a|b|c}", 1)
+@example("_____a_____", 1)
+def test_an_escaped_text_draws_itself(text: str, seed: int) -> None:
+    assert expand(escape(text), seed, {"a": ["x"], "b": ["{y|z}"]}) == text
+
+
+@given(SIGNS, SIGNS, st.integers(0, 9))
+def test_drawn_words_are_not_drawn_again(template: str, words: str, seed: int) -> None:
+    lists = {"a": [escape(words) or "x"], "b": ["x"]}
+    try:
+        drawn = expand(template, seed, lists)
+    except BadValue:
+        return
+    assert expand(escape(drawn), seed + 1, lists) == drawn
+
+
+@pytest.mark.parametrize("text", ["plain", "{{masterpiece}}", "{prompt}", "a|b", "[a|b]", r"\(cat\) \\", "snake__case"])
+def test_a_text_without_wildcards_is_escaped_as_it_is(text: str) -> None:
+    assert escape(text) == text
+
+
+@pytest.mark.parametrize(
+    "unit", ["{", "}", "{a|b}", "__", "__a__", "|", "{a|", "\\", "{1$$", "_", "__a ", "\\x", "\\{"]
+)
 def test_linear(unit: str) -> None:
     def read(text: str) -> None:
+        escape(text)
         with contextlib.suppress(BadValue):
             expand(text, 1, {"a": ["x"]})
 

@@ -176,11 +176,24 @@ def timeline(text: str, steps: int) -> Timeline:
     >>> timeline("no [change]", 20)
     ((20, 'no [change]'),)
     """
+    return merged(entries(text, steps))
+
+
+def entries(text: str, steps: int) -> Timeline:
+    """List what a prompt reads after each step that something in it may change at, be the words the same or not.
+
+    >>> entries("a [dog|dog|cat]", 3)
+    ((1, 'a dog'), (2, 'a dog'), (3, 'a cat'))
+    """
     found = outline(text) if "[" in text else Outline([text])
     if not found.choices:
         return ((steps, text),)
-    written = [(step, found.text(step, steps)) for step in found.steps(steps)]
-    return tuple((list(group)[-1][0], words) for words, group in groupby(written, key=lambda entry: entry[1]))
+    return tuple((step, found.text(step, steps)) for step in found.steps(steps))
+
+
+def merged(line: Timeline) -> Timeline:
+    """Join neighbours of equal words."""
+    return tuple((list(group)[-1][0], words) for words, group in groupby(line, key=lambda entry: entry[1]))
 
 
 def at(line: Timeline, step: int) -> str:

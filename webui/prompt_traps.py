@@ -5,11 +5,12 @@ how to write what was likely meant. Every text can be asked about, in linear tim
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
+from functools import partial
 from typing import Final
 
-from webui import prompt_schedule
-from webui.errors import shown
+from webui import networks, prompt_schedule
+from webui.errors import BadValue, near, shown
 from webui.prompt_schedule import Choice, Outline
 
 MOST: Final = 3
@@ -24,12 +25,14 @@ _NUMBER: Final = re.compile(r"[+-]?(?:[0-9]{1,9}(?:\.[0-9]{0,9})?|\.[0-9]{1,9})"
 _BRACKET: Final = re.compile(r"[()\[\]]")
 _WORD: Final = re.compile(r"(?<!\w)(?:BREAK|AND)(?!\w)|[()\[\]]")
 _COMMENT: Final = re.compile(r"#[^\s,]{0,20}|//[^\s,]{0,30}|/\*")
-_BACKSLASH: Final = re.compile(r"\\[^()\[\]\\<:|]")
+_BACKSLASH: Final = re.compile(r"\\[^()\[\]\\<:|{}_]")  # { } and __ are those of wildcards
 _FULL_WIDTH: Final = re.compile(r"[（）［］]")
 
 
-def warnings(text: str, negative: bool = False) -> list[str]:
-    """Name the traps in a prompt, each in a sentence or two; ``negative`` says that it is a negative prompt.
+def warnings(text: str, negative: bool = False, loras: Collection[str] = ()) -> list[str]:
+    """Name the traps in a prompt, each in a sentence or two.
+
+    ``negative`` says that it is a negative prompt, ``loras`` are the names of the LoRAs that are here.
 
     >>> warnings("a quiet lake, (red:1.2) sky")
     []
@@ -37,7 +40,10 @@ def warnings(text: str, negative: bool = False) -> list[str]:
     "The prompt ends in ':9'. Here that is text; A1111 would cut it off and multiply the CFG scale by 9."
     """
     found: list[str] = []
-    for trap in _NEGATIVE_TRAPS if negative else _TRAPS:
+    traps: Iterable[Callable[[str], Iterator[str]]] = (
+        _NEGATIVE_TRAPS if negative else (partial(_networks, loras=loras), *_TRAPS)
+    )
+    for trap in traps:
         seen: dict[str, None] = {}
         for sentence in trap(text):
             seen[sentence] = None
@@ -47,12 +53,20 @@ def warnings(text: str, negative: bool = False) -> list[str]:
     return found
 
 
-def _networks(text: str) -> Iterator[str]:
+def _networks(text: str, loras: Collection[str]) -> Iterator[str]:
+    """Name the extra networks that are not here or not understood."""
     for network in prompt_schedule.networks(text)[1]:
-        yield (
-            f"{shown(str(network))} names an extra network. None is loaded, so no picture is made with it: take it "
-            "out, or write \\< where the text itself is meant."
-        )
+        fate = "so no picture is made with it: take it out, or write \\< where the text itself is meant."
+        if network.kind not in networks.LORA_KINDS:
+            yield f"{shown(str(network))} names an extra network that is no LoRA, {fate}"
+            continue
+        try:
+            name = networks.lora(network).name
+        except BadValue as problem:
+            yield str(problem)
+            continue
+        if name not in loras:
+            yield f"{shown(str(network))} names a LoRA that is not here, {fate} {near(name, loras)}".rstrip()
 
 
 def _only_in_prompts(text: str) -> Iterator[str]:
@@ -188,7 +202,6 @@ def _tokens(outline: Outline, first: int, last: int) -> str:
 
 
 _TRAPS: Final[tuple[Callable[[str], Iterator[str]], ...]] = (
-    _networks,
     _trailing,
     _brackets,
     _words,

@@ -1,11 +1,13 @@
 """Wildcards: one template for many prompts. ``__colour__`` draws a line of the list *colour*, ``{a|b|c}`` one of three.
 
 ``{2$$a|b|c}`` draws two, ``{1-3$$ and $$a|b|c}`` one to three, joined by " and "; ``{3::a|b}`` draws a three times as
-often. Lines and options may hold wildcards in turn. A backslash before ``{`` or ``__`` makes it text.
+often. Lines and options may hold wildcards in turn. A backslash before ``{``, ``}`` or ``__`` makes it text; where a
+backslash itself is to stand before one of them, it is doubled.
 
 The promise: settled at the door, like −1. What is drawn is a function of the template, the lists and the image's seed
 alone, the same on every computer and in every version of Python (SHA-256 is the die), so the recipe holds plain words.
-A list that is not known is an error with near names; a bracket without partner is text. Size and depth have bounds.
+Words that were drawn once are never drawn again: ``escape`` makes a template that draws exactly a given text. A list
+that is not known is an error with near names; a bracket without partner is text. Size and depth have bounds.
 """
 
 import hashlib
@@ -20,17 +22,24 @@ LIMIT: Final = 10_000
 DEPTH: Final = 30
 WORK: Final = 1_000_000
 """Characters that may be looked at on the way: an end to lists that name each other twice."""
+NAMED: Final = 20
+"""Lists that an error names; a collection may have thousands."""
 
-_TOKEN: Final = re.compile(r"\\[{}|\\]|\\__|__(?P<name>[^\W_](?:[\w/ .-]{0,98}?[^\W_])??)__|[{}|]")
+_TOKEN: Final = re.compile(
+    r"(?<!\\)(?P<pairs>(?:\\\\)*+)"
+    r"(?:\\(?P<plain>[{}|]|__)|(?P<sign>[{}|])|__(?P<name>[^\W_](?:[\w/ .-]{0,98}?[^\W_])??)__)"
+)
+_SPECIAL: Final = re.compile(r"(?<!\\)(\\*+)([{}]|__)")
 _COUNT: Final = re.compile(r"\s*([0-9]{1,3})(?:-([0-9]{1,3}))?\$\$")
 _OFTEN: Final = re.compile(r"\s*([0-9]{1,6}(?:\.[0-9]{1,6})?)::")
 
 
-def expand(template: str, seed: int, lists: Mapping[str, Sequence[str]], salt: str = "") -> str:
+def expand(template: str, seed: int, lists: Mapping[str, Sequence[str]], salt: str = "", field: str = "prompt") -> str:
     """Draw a prompt from a template.
 
-    ``seed``: the image's; ``lists``: lines by name, empty ones and those that begin with # are not drawn; ``salt``
-    gives another template of the same picture (the negative prompt) draws of its own.
+    ``seed``: the image's; ``lists``: lines by name, perhaps read from files when they are asked for; empty ones and
+    those that begin with # are not drawn; ``salt`` gives another template of the same picture (the negative prompt)
+    draws of its own; ``field`` is named in errors.
 
     >>> expand("a {red|blue} __animal__", 7, {"animal": ["cat", "dog"]})
     'a red dog'
@@ -39,10 +48,37 @@ def expand(template: str, seed: int, lists: Mapping[str, Sequence[str]], salt: s
 
     Raises BadValue for an unknown or empty list, and when lists run in a circle or the result is too long.
     """
-    text = _Draw(seed, lists, salt).expand(template, 0)
+    text = _Draw(seed, lists, salt, field).expand(template, 0)
     if len(text) > LIMIT:
-        raise _refused(template, f"a template for at most {LIMIT} characters", f"It drew {len(text)}.")
+        raise _refused(field, template, f"a template for at most {LIMIT} characters", f"It drew {len(text)}.")
     return text
+
+
+def escape(text: str) -> str:
+    r"""Write a text as a template that draws it and nothing else: ``expand(escape(text), seed, lists) == text``.
+
+    What no wildcard would change stays as it is.
+
+    >>> escape("a {red|blue} __init__"), escape("{{masterpiece}}, [a|b]")
+    ('a \\{red|blue\\} \\__init\\__', '{{masterpiece}}, [a|b]')
+    """
+    return text if _is_still(text) else _SPECIAL.sub(r"\1\1\\\2", text)
+
+
+def check(template: str, lists: Mapping[str, Sequence[str]], field: str = "prompt") -> None:
+    """Raise BadValue when a template names a list that is not known, whether or not a seed would draw from it."""
+    draw = _Draw(0, lists, "", field)
+    for name in names(template):
+        draw.lines(name)
+
+
+def _is_still(text: str) -> bool:
+    """Say whether a text draws nothing and comes out as it is."""
+    draw = _Draw(0, {}, "", "")
+    try:
+        return draw.expand(text, 0) == text and draw.number == 0
+    except BadValue:
+        return False
 
 
 def names(template: str) -> list[str]:
@@ -57,8 +93,8 @@ def names(template: str) -> list[str]:
 class _Draw:
     """One template's draws, numbered from 0."""
 
-    def __init__(self, seed: int, lists: Mapping[str, Sequence[str]], salt: str) -> None:
-        self.seed, self.lists, self.salt = seed, lists, salt
+    def __init__(self, seed: int, lists: Mapping[str, Sequence[str]], salt: str, field: str) -> None:
+        self.seed, self.lists, self.salt, self.field = seed, lists, salt, field
         self.number, self.left = 0, WORK
 
     def below(self, count: int) -> int:
@@ -71,7 +107,8 @@ class _Draw:
         """Expand a text; ``option`` says that it stood in a bracket, where ``\\|`` is a bar and no end of it."""
         self.left -= len(text) + 1
         if depth > DEPTH or self.left < 0:
-            raise _refused(text, f"a template whose wildcards lead no deeper than {DEPTH}", "Do lists name each other?")
+            rule, hint = f"a template whose wildcards lead no deeper than {DEPTH}", "Do lists name each other?"
+            raise _refused(self.field, text, rule, hint)
         tokens = list(_TOKEN.finditer(text))
         closes, bars = _pairs(tokens)
         found: list[str] = []
@@ -81,32 +118,42 @@ class _Draw:
             found.append(text[place : match.start()])
             place = match.end()
             if match["name"]:
-                found.append(self.expand(self.line(match["name"]), depth + 1))
-            elif match[0][0] == "\\":  # \\ and \| mean something to the prompt itself
-                found.append(match[0] if match[0] == "\\\\" or (match[0] == "\\|" and not option) else match[0][1:])
+                lines = self.lines(match["name"])
+                found += [_half(match), self.expand(lines[self.below(len(lines))], depth + 1)]
+            elif match["plain"] and (option or match["plain"] != "|"):  # elsewhere \| means something to the prompt
+                found += [_half(match), match["plain"]]
             elif index in closes:
                 close = tokens[closes[index]]
-                cuts = [place, *(end for bar in bars[index] for end in tokens[bar].span()), close.start()]
-                inside = [text[begin:end] for begin, end in zip(cuts[::2], cuts[1::2], strict=True)]
-                drawn = self.options(inside, depth)
-                found.append("{" + self.expand(inside[0], depth + 1) + "}" if drawn is None else drawn)
+                ends = [tokens[bar] for bar in bars[index]] + [close]
+                begins = [place, *(bar.end() for bar in ends[:-1])]
+                options = [text[begin : _end(end)] for begin, end in zip(begins, ends, strict=True)]
+                drawn = self.options(options, depth)
+                if drawn is None:
+                    found += [match[0], self.expand(text[place : close.start()], depth + 1), close[0]]
+                else:
+                    found += [_half(match), drawn]
                 place, index = close.end(), closes[index]
             else:
                 found.append(match[0])
             index += 1
         return "".join([*found, text[place:]])
 
-    def line(self, name: str) -> str:
-        """Draw a line of a list."""
-        known = {key.lower(): key for key in self.lists}
-        if name.lower() not in known:
-            rule = f"one of {', '.join(self.lists)}" if self.lists else "the name of a list; there are none yet"
-            raise BadValue("prompt", "Wildcard", name, rule, near(name, self.lists))
-        lines = [line.strip() for line in self.lists[known[name.lower()]]]
-        lines = [line for line in lines if line and not line.startswith("#")]
+    def lines(self, name: str) -> list[str]:
+        """Return the lines of a list that can be drawn."""
+        known = name if name in self.lists else next((one for one in self.lists if one.lower() == name.lower()), None)
+        if known is None:
+            some = ", ".join(list(self.lists)[:NAMED]) + (", …" if len(self.lists) > NAMED else "")
+            rule = f"one of {some}" if some else "the name of a list; there are none yet"
+            meant = f"{near(name, self.lists)} Write \\__{name}\\__ where the text itself is meant.".strip()
+            raise BadValue(self.field, "Wildcard", name, rule, meant)
+        try:
+            found = self.lists[known]
+        except (OSError, UnicodeDecodeError) as error:
+            raise BadValue(self.field, "Wildcard", name, "a list that can be read as UTF-8 text", f"{error}.") from None
+        lines = [line for line in map(str.strip, found) if line and not line.startswith("#")]
         if not lines:
-            raise BadValue("prompt", "Wildcard", name, "a list with at least one line")
-        return lines[self.below(len(lines))]
+            raise BadValue(self.field, "Wildcard", name, "a list with at least one line")
+        return lines
 
     def options(self, options: list[str], depth: int) -> str | None:
         """Draw from the options of a bracket; None when it is no such bracket but text."""
@@ -139,6 +186,16 @@ class _Draw:
         raise AssertionError("a point below the sum lies in one of its parts")
 
 
+def _half(match: re.Match[str]) -> str:
+    """Return the backslashes before a sign that counts: each pair is one."""
+    return match["pairs"][::2]
+
+
+def _end(match: re.Match[str]) -> int:
+    """Find where an option ends before a bar or bracket: behind the backslashes that stay of the pairs there."""
+    return match.start() + len(match["pairs"]) // 2
+
+
 def _pairs(tokens: list[re.Match[str]]) -> tuple[dict[int, int], dict[int, list[int]]]:
     """Pair the brackets: the closing token of each, and the bars between its options."""
     closes: dict[int, int] = {}
@@ -146,16 +203,16 @@ def _pairs(tokens: list[re.Match[str]]) -> tuple[dict[int, int], dict[int, list[
     opened: list[tuple[int, int]] = []  # its token, how many bars were before it
     marks: list[int] = []  # bars in the brackets that are open
     for index, match in enumerate(tokens):
-        if match[0] == "{":
+        if match["sign"] == "{":
             opened.append((index, len(marks)))
-        elif match[0] == "|" and opened:
+        elif match["sign"] == "|" and opened:
             marks.append(index)
-        elif match[0] == "}" and opened:
+        elif match["sign"] == "}" and opened:
             begin, before = opened.pop()
             closes[begin], bars[begin] = index, marks[before:]
             del marks[before:]
     return closes, bars
 
 
-def _refused(template: str, rule: str, hint: str) -> BadValue:
-    return BadValue("prompt", "Prompt", template, rule, hint)
+def _refused(field: str, template: str, rule: str, hint: str) -> BadValue:
+    return BadValue(field, field.replace("_", " ").capitalize(), template, rule, hint)
