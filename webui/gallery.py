@@ -7,7 +7,6 @@ listed as damaged. The PNGs are the truth; the SQLite index and the thumbnails c
 Pictures lie in ``outputs/YYYY-MM-DD/00001-SEED.png``, a folder for each local day, numbered within it.
 """
 
-import errno
 import io
 import json
 import logging
@@ -27,23 +26,21 @@ from typing import Any, Final, TypeVar
 
 from PIL import Image
 
+from webui import durable, png
 from webui import gallery_schema as schema
-from webui import png
 from webui.errors import PictureError, ReseedError, StorageError
 from webui.fingerprint import Fingerprint
 from webui.gallery_schema import DamagedRow, Row
+from webui.lineage import UNKNOWN, Lineage
+from webui.pixels import MAX_PIXELS
 from webui.recipe import Recipe
+from webui.search import Search, place
 
 RESERVE: Final = 64 * 1024 * 1024
 """Bytes that stay free on the disk beside twice the picture's size, so that journals and logs can still be written."""
-MAX_PIXELS: Final = 64 * 1024 * 1024
-"""Larger pictures get no thumbnail: decoding them would take gigabytes."""
 
-_TEMPORARY = re.compile(r"\.reseed-[0-9a-f]{16}\.tmp\Z")
-_NAME = re.compile(r"([0-9]{1,12})-")
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}\Z")
 _SURROGATE = re.compile("[\ud800-\udfff]")
-_NO_LINKS: Final = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
 _ODD: Final = "The file's name is not readable text: give it another."
 _log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -51,7 +48,10 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Record:
-    """A saved picture: where it is and what made it. ``origin`` says for what it was made, such as ``JOB:INDEX``."""
+    """A saved picture: where it is and what made it.
+
+    ``origin`` says for what it was made, such as ``JOB:INDEX``; ``lineage`` what its recipe came from.
+    """
 
     id: str
     path: Path
@@ -60,6 +60,7 @@ class Record:
     pixels_sha256: str
     created: str
     origin: str
+    lineage: Lineage = UNKNOWN
 
 
 @dataclass(frozen=True)
@@ -81,21 +82,37 @@ class Gallery:
         self._saving = threading.Lock()
         self._refreshing = threading.RLock()
 
-    def save(self, image: Image.Image, recipe: Recipe, fingerprint: Fingerprint, origin: str = "") -> Record:
-        """Save a picture durably, then return its record; the recipe's model hash becomes that of the weights used.
+    def save(
+        self,
+        image: Image.Image,
+        recipe: Recipe,
+        fingerprint: Fingerprint,
+        origin: str = "",
+        lineage: Lineage = UNKNOWN,
+    ) -> Record:
+        """Save a picture durably, then return its record; the recipe's hashes become those of the files used.
 
         Raises StorageError when the disk is full or cannot be written; then no partial file is left.
         """
-        pinned = recipe.but(model_hash=fingerprint.model_hash[:10]) if fingerprint.model_hash else recipe
+        pinned = recipe.pinned(fingerprint)
         id, created = secrets.token_hex(16), datetime.now(UTC).isoformat(timespec="microseconds")
         pixels = png.pixels_sha256(image)
-        texts = png.texts_of(pinned, fingerprint, pixels_sha256=pixels, id=id, origin=origin, created=created)
+        texts = png.texts_of(
+            pinned, fingerprint, pixels_sha256=pixels, id=id, origin=origin, created=created, lineage=lineage
+        )
         path = self._write(png.encode(image, texts), recipe.seed)
-        record = Record(id, path, pinned, fingerprint, pixels, created, origin)
+        record = Record(id, path, pinned, fingerprint, pixels, created, origin, lineage)
         with suppress(OSError, StorageError):  # moved already, or closed: the next refresh finds it
             row = self._row(record, (stat := path.stat()).st_mtime_ns, stat.st_size)
             self._ask(partial(schema.put, rows=[row]), writes=True)
         return record
+
+    def add(self, path: Path) -> None:
+        """Take a file that came into the outputs folder into the index; one that is not there is left out."""
+        with suppress(OSError):
+            stat = path.stat()
+            row = self._read(self._below(path.absolute()), stat.st_mtime_ns, stat.st_size)
+            self._ask(partial(schema.put, rows=[row]), writes=True)
 
     def get(self, id: str) -> Record | None:
         """Return a record by its id; None when there is none or its file is gone."""
@@ -111,11 +128,17 @@ class Gallery:
         """Return the newest picture made for ``origin``."""
         return next(iter(self._find("origin = ? AND origin != ''", (origin,))), None)
 
+    def children(self, id: str, limit: int = 50) -> list[Record]:
+        """Return the pictures that came from a picture, newest first; see ``Lineage.parent``."""
+        return self._find("parent = ? AND parent != ''", (id,), limit)
+
     def recent(self, limit: int = 50, before: str | None = None) -> list[Record]:
         """Return records, newest first; ``before`` is the id of the last one of the page before."""
-        if before is None:
-            return self._find("1", (), limit)
-        return self._find("place < (SELECT place FROM files WHERE id = ? AND copy = 0)", (before,), limit)
+        return self.search(Search(), limit, before)
+
+    def search(self, wanted: Search, limit: int = 50, before: str | None = None) -> list[Record]:
+        """Return what a search finds, newest first; ``before`` is the id of the last one of the page before."""
+        return self._present(lambda db: schema.find(db, wanted, before, max(0, limit)))
 
     def count(self) -> int:
         """Count the records."""
@@ -142,17 +165,7 @@ class Gallery:
         target = self.thumbnails / f"{record.id}-{size}.webp"
         if target.exists():
             return target
-        data = _small(record.path, size)
-        temporary = self.thumbnails / f".{secrets.token_hex(8)}.tmp"
-        try:
-            self.thumbnails.mkdir(parents=True, exist_ok=True)
-            temporary.write_bytes(data)
-            temporary.replace(target)
-        except OSError as error:
-            raise StorageError(_sentence(error, "The thumbnail", self.thumbnails)) from error
-        finally:
-            with suppress(OSError):
-                temporary.unlink(missing_ok=True)
+        durable.replace(target, _small(record.path, size), "The thumbnail")
         return target
 
     # Writing
@@ -162,7 +175,7 @@ class Gallery:
         try:
             if not folder.is_dir():
                 folder.mkdir(parents=True, exist_ok=True)
-                _sync(self.outputs)
+                durable.sync(self.outputs)
             need, free = 2 * len(data) + RESERVE, shutil.disk_usage(folder).free
             if free < need:
                 raise StorageError(
@@ -171,12 +184,12 @@ class Gallery:
                 )
             with self._saving:
                 try:
-                    return _save_new(folder, data, seed)
+                    return durable.write_new(folder, data, seed)
                 except FileNotFoundError:  # the folder or the unfinished file was removed meanwhile: once more
                     folder.mkdir(parents=True, exist_ok=True)
-                    return _save_new(folder, data, seed)
+                    return durable.write_new(folder, data, seed)
         except OSError as error:
-            raise StorageError(_sentence(error, "The picture", folder)) from error
+            raise StorageError(durable.sentence(error, "The picture", folder)) from error
 
     # The index
 
@@ -192,12 +205,13 @@ class Gallery:
             return self._index.run(question, writes)
 
     def _find(self, where: str, values: tuple[Any, ...], limit: int = 1) -> list[Record]:
+        return self._present(lambda db: schema.select(db, where, values, max(0, limit)))
+
+    def _present(self, question: Callable[[sqlite3.Connection], list[Row]]) -> list[Record]:
         """Return records whose files are there; rows of vanished files are dropped on the way."""
         while True:
             try:
-                records = self._ask(
-                    lambda db: {r.path: self._record(r) for r in schema.select(db, where, values, max(0, limit))}
-                )
+                records = self._ask(lambda db: {row.path: self._record(row) for row in question(db)})
             except UnicodeEncodeError:  # a lone surrogate: no file and no id has one
                 return []
             gone = [path for path, record in records.items() if not record.path.is_file()]
@@ -243,7 +257,7 @@ class Gallery:
                 with suppress(OSError):  # vanished between the listing and here
                     if entry.is_symlink():
                         continue
-                    if _TEMPORARY.match(entry.name):
+                    if durable.TEMPORARY.match(entry.name):
                         self._remove_leftover(Path(entry.path))
                     elif entry.name.startswith("."):
                         continue
@@ -269,109 +283,50 @@ class Gallery:
     def _read(self, below: str, mtime_ns: int, size: int) -> Row:
         """Read a file for the index; a damaged one becomes a row that says so, another program's an empty one."""
         path = self.outputs / below
+        other = Row(below, mtime_ns, size, place=_place(path, ""))
         try:
             text = png.read(path, whole=True)
         except png.NoRecipe:
-            return Row(below, mtime_ns, size)
+            return other
         except ReseedError as error:
-            return Row(below, mtime_ns, size, problem=str(error))
+            return other._replace(problem=str(error))
         if text.recipe is None or text.fingerprint is None or text.pixels_sha256 is None:
-            return Row(below, mtime_ns, size)
-        record = Record(text.id, path, text.recipe, text.fingerprint, text.pixels_sha256, text.created, text.origin)
+            return other
+        made = (text.recipe, text.fingerprint, text.pixels_sha256, text.created, text.origin, text.lineage)
+        record = Record(text.id, path, *made)
         return self._row(record, mtime_ns, size)
 
     def _row(self, record: Record, mtime_ns: int, size: int) -> Row:
-        day, name = record.path.parent.name, _NAME.match(record.path.name)
-        day = day if _DAY.match(day) else record.created[:10]
-        place = f"{day}/{int(name[1]) if name else 0:012d}/{record.created}/{record.id}"
         return Row(
             path=self._below(record.path),
             mtime_ns=mtime_ns,
             size=size,
             id=record.id,
-            place=place,
+            place=_place(record.path, record.created),
             origin=record.origin,
             seed=str(record.recipe.seed),
             recipe=record.recipe.to_json(),
             fingerprint=json.dumps(record.fingerprint.to_dict()),
             pixels_sha256=record.pixels_sha256,
             created=record.created,
+            parent=record.lineage.parent,
+            lineage=record.lineage.to_json(),
         )
 
     def _record(self, row: Row) -> Record:
         try:
             recipe = Recipe.from_json(row.recipe)
             fingerprint = Fingerprint.from_dict(json.loads(row.fingerprint))
+            lineage = Lineage.from_json(row.lineage)
         except (ReseedError, ValueError) as error:
             raise DamagedRow(f"the row of {row.path} is not readable: {error}") from None
         path = self.outputs / row.path
-        return Record(row.id, path, recipe, fingerprint, row.pixels_sha256, row.created, row.origin)
+        return Record(row.id, path, recipe, fingerprint, row.pixels_sha256, row.created, row.origin, lineage)
 
 
-def _save_new(folder: Path, data: bytes, seed: int) -> Path:
-    """Write a new file that is either there, whole and durable, or not there: never over an existing one."""
-    temporary = folder / f".reseed-{secrets.token_hex(8)}.tmp"
-    try:
-        descriptor = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_BINARY", 0), 0o666)
-        try:
-            rest = memoryview(data)
-            while rest:
-                rest = rest[os.write(descriptor, rest) :]
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-        final = _name_it(temporary, folder, seed)
-    finally:
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)
-    try:
-        _sync(folder)
-    except OSError:
-        final.unlink()
-        raise
-    return final
-
-
-def _name_it(temporary: Path, folder: Path, seed: int) -> Path:
-    """Give a finished file the next free name of its folder."""
-    numbers = (int(match[1]) for entry in os.scandir(folder) if (match := _NAME.match(entry.name)))
-    counter = max(numbers, default=0) + 1
-    while True:
-        final = folder / f"{counter:05d}-{seed}.png"
-        try:
-            _link(temporary, final)
-            return final
-        except FileExistsError:
-            counter += 1
-
-
-def _link(temporary: Path, final: Path) -> None:
-    """Make ``final`` a name of the file; where the file system has no links, reserve the name and move the file."""
-    try:
-        final.hardlink_to(temporary)
-    except OSError as error:
-        if error.errno not in _NO_LINKS:
-            raise
-        os.close(os.open(final, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
-        try:
-            temporary.replace(final)
-        except OSError:
-            final.unlink()
-            raise
-
-
-def _sync(folder: Path) -> None:
-    """Make new names in a folder durable; some systems and file systems cannot do that for folders."""
-    if os.name == "nt":
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    except OSError as error:
-        if error.errno not in (errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP):
-            raise
-    finally:
-        os.close(descriptor)
+def _place(path: Path, created: str) -> int:
+    day, name = path.parent.name, durable.NUMBERED.match(path.name)
+    return place(day if _DAY.match(day) else created[:10], int(name[1]) if name else 0, created)
 
 
 def _small(path: Path, size: int) -> bytes:
@@ -387,12 +342,3 @@ def _small(path: Path, size: int) -> bytes:
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise PictureError(f"{path.name} is damaged: {error}.") from error
     return buffer.getvalue()
-
-
-def _sentence(error: OSError, what: str, folder: Path) -> str:
-    """Say why a file could not be written, and what to do."""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return f"{what} was not saved: the disk of {folder} is full. Free some space, then try again."
-    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-        return f"{what} was not saved: {folder} may not be written to. Change its permissions or choose another folder."
-    return f"{what} was not saved in {folder}: {error.strerror or error}."

@@ -1,10 +1,12 @@
-"""The gallery's index: one SQLite table with a row for each PNG in the outputs folder.
+"""The gallery's index: a row of SQLite for each PNG in the outputs folder, and a full-text index of the prompts.
 
 The promise: nothing here is precious. The files are the truth; an index that is deleted, damaged, of another version
 or on a disk that takes no more is replaced, by a new file or by one in memory, and filled again from the files.
-Seeds are stored as text: SQLite's integers end at 2^63−1.
+Seeds are stored as text: SQLite's integers end at 2^63−1. The full-text index is numbered by place, so that a page of
+a search is read from its end, without sorting what was found.
 """
 
+import json
 import logging
 import sqlite3
 import threading
@@ -13,29 +15,38 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeVar
 
-VERSION: Final = 1
+from webui import search
+from webui.search import Search
+
+VERSION: Final = 3
+"""An index of another version is thrown away and filled again from the files: that is every migration."""
 T = TypeVar("T")
 
 _SCHEMA: Final = """
 CREATE TABLE files (
-    path TEXT PRIMARY KEY,      -- below outputs, with forward slashes
+    path TEXT NOT NULL UNIQUE,  -- below outputs, with forward slashes
     mtime_ns INTEGER NOT NULL,
     size INTEGER NOT NULL,
     problem TEXT NOT NULL,      -- why the file is damaged; empty for a sound one
     copy INTEGER NOT NULL,      -- 1 when another file carries the same id and came first
     id TEXT NOT NULL,           -- empty for damaged files and pictures of other programs
-    place TEXT NOT NULL,        -- what the gallery is sorted by: day, counter, time of making
+    place INTEGER PRIMARY KEY,  -- what the gallery is sorted by: day, counter, second of making; see webui.search
     origin TEXT NOT NULL,
     seed TEXT NOT NULL,
     recipe TEXT NOT NULL,
     fingerprint TEXT NOT NULL,
     pixels_sha256 TEXT NOT NULL,
-    created TEXT NOT NULL
-) WITHOUT ROWID;
+    created TEXT NOT NULL,
+    parent TEXT NOT NULL,       -- id of the picture whose recipe or seed it came from; empty when there is none
+    lineage TEXT NOT NULL       -- what is kept beside the recipe, as JSON; empty when there is nothing
+);
+CREATE VIRTUAL TABLE words USING fts5(
+    prompt, negative_prompt, facts, prefix = '1 2',
+    tokenize = "unicode61 remove_diacritics 2 categories 'L* M* N* Co So'"
+);
 CREATE INDEX files_id ON files (id);
-CREATE INDEX files_place ON files (place DESC) WHERE id != '' AND copy = 0;
 CREATE INDEX files_origin ON files (origin) WHERE origin != '';
-CREATE INDEX files_seed ON files (seed) WHERE id != '';
+CREATE INDEX files_parent ON files (parent) WHERE parent != '';
 """
 _DAMAGE: Final = ("SQLITE_CORRUPT", "SQLITE_NOTADB", "SQLITE_ERROR", "SQLITE_IOERR", "SQLITE_READONLY_DBMOVED")
 _NEW_FILES: Final = 3
@@ -52,13 +63,15 @@ class Row(NamedTuple):
     problem: str = ""
     copy: int = 0
     id: str = ""
-    place: str = ""
+    place: int = 0
     origin: str = ""
     seed: str = ""
     recipe: str = ""
     fingerprint: str = ""
     pixels_sha256: str = ""
     created: str = ""
+    parent: str = ""
+    lineage: str = ""
 
 
 class DamagedRow(sqlite3.DatabaseError):
@@ -143,9 +156,12 @@ def _prepared(connection: sqlite3.Connection) -> sqlite3.Connection:
     connection.execute("PRAGMA synchronous = NORMAL")
     if connection.execute("PRAGMA user_version").fetchone()[0] != VERSION:
         connection.executescript(
-            "BEGIN IMMEDIATE; DROP TABLE IF EXISTS files;" + _SCHEMA + f"PRAGMA user_version = {VERSION}; COMMIT;"
+            "BEGIN IMMEDIATE; DROP TABLE IF EXISTS files; DROP TABLE IF EXISTS words;"
+            + _SCHEMA
+            + f"PRAGMA user_version = {VERSION}; COMMIT;"
         )
-    connection.execute("SELECT * FROM files LIMIT 1").fetchone()
+    for table in ("files", "words"):
+        connection.execute(f"SELECT * FROM {table} LIMIT 1").fetchone()
     return connection
 
 
@@ -163,26 +179,40 @@ def ids(db: sqlite3.Connection) -> set[str]:
 
 
 def put(db: sqlite3.Connection, rows: list[Row]) -> None:
-    """Insert or replace rows, then say which of several files with one id is the record: the first."""
-    touched = _ids_at(db, [row.path for row in rows]) | {row.id for row in rows}
+    """Insert or replace rows, then say which of several files with one id is the record: the first.
+
+    A place that is taken gives way to the next: a copy of a file stands beside it.
+    """
+    touched = _remove(db, [row.path for row in rows]) | {row.id for row in rows}
     marks = ", ".join("?" * len(Row._fields))
-    db.executemany(f"INSERT OR REPLACE INTO files VALUES ({marks})", rows)
+    for row in rows:
+        place = row.place
+        while db.execute("SELECT 1 FROM files WHERE place = ?", (place,)).fetchone():
+            place += 1
+        db.execute(f"INSERT INTO files VALUES ({marks})", row._replace(place=place))
+        if row.id:
+            db.execute("INSERT INTO words (rowid, prompt, negative_prompt, facts) VALUES (?, ?, ?, ?)",
+                       (place, *search.indexed(json.loads(row.recipe))))  # fmt: skip
     _mark_copies(db, touched)
 
 
 def drop(db: sqlite3.Connection, paths: list[str]) -> None:
     """Forget files."""
-    touched = _ids_at(db, paths)
-    db.executemany("DELETE FROM files WHERE path = ?", [(path,) for path in paths])
-    _mark_copies(db, touched)
+    _mark_copies(db, _remove(db, paths))
 
 
-def _ids_at(db: sqlite3.Connection, paths: list[str]) -> set[str]:
-    return {id for path in paths for (id,) in db.execute("SELECT id FROM files WHERE path = ?", (path,))}
+def _remove(db: sqlite3.Connection, paths: list[str]) -> set[str]:
+    """Delete the rows of files with their words; return their ids."""
+    found = [one for path in paths for one in db.execute("SELECT place, id FROM files WHERE path = ?", (path,))]
+    for table in ("words", "files"):
+        db.executemany(f"DELETE FROM {table} WHERE rowid = ?", [(place,) for place, _ in found])
+    return {id for _, id in found}
 
 
 def _mark_copies(db: sqlite3.Connection, touched: set[str]) -> None:
-    first = "SELECT other.path FROM files other WHERE other.id = files.id ORDER BY other.place, other.path LIMIT 1"
+    first = (
+        "SELECT other.path FROM files other WHERE other.id = files.id ORDER BY other.place >> 17, other.path LIMIT 1"
+    )
     query = f"UPDATE files SET copy = 1 - copy WHERE id = ? AND copy != (path != ({first}))"
     db.executemany(query, [(id,) for id in touched if id])
 
@@ -190,6 +220,32 @@ def _mark_copies(db: sqlite3.Connection, touched: set[str]) -> None:
 def select(db: sqlite3.Connection, where: str, values: tuple[Any, ...], limit: int) -> list[Row]:
     """Return records, newest first; ``where`` is a condition written in this package, never a person's text."""
     query = f"SELECT * FROM files WHERE id != '' AND copy = 0 AND {where} ORDER BY place DESC LIMIT ?"
+    return [Row(*row) for row in db.execute(query, (*values, limit))]
+
+
+def find(db: sqlite3.Connection, wanted: Search, before: str | None, limit: int) -> list[Row]:
+    """Return the records that a search finds, newest first; ``before`` is the id of the last of the page before."""
+    match, (low, high) = wanted.match, wanted.places
+    if before is not None:
+        high = min(
+            high, next(iter(db.execute("SELECT place FROM files WHERE id = ? AND copy = 0", (before,))), (0,))[0] - 1
+        )
+    if match is None:
+        return []
+    values: list[Any] = [low, high]
+    chosen, source, number = "", "files", "files.place"
+    if match:
+        source, number = "words CROSS JOIN files ON files.place = words.rowid", "words.rowid"
+        chosen += " AND words MATCH ?"
+        values.append(match)
+    if wanted.among is not None:  # the + keeps SQLite from asking the full-text index once for each of them
+        number_of = "SELECT place FROM files WHERE id IN (SELECT value FROM json_each(?))"
+        chosen += f" AND {'+' if match else ''}{number} IN ({number_of})"
+        values.append(json.dumps([*wanted.among]))
+    query = (
+        f"SELECT files.* FROM {source} WHERE {number} BETWEEN ? AND ?{chosen} AND id != '' AND copy = 0 "
+        f"ORDER BY {number} DESC LIMIT ?"
+    )
     return [Row(*row) for row in db.execute(query, (*values, limit))]
 
 
