@@ -45,12 +45,16 @@ class Settings:
 
     data_dir: Path = field(default_factory=default_data_dir)
     models_dir: Path | None = None
+    loras_dir: Path | None = None
+    embeddings_dir: Path | None = None
     model: str | None = None
     device: str | None = None
     dtype: str | None = None
     host: str = "127.0.0.1"
     port: int = DEFAULT_PORT
     journal_file: Path | None = None
+    wildcards_dir: Path | None = None
+    styles_file: Path | None = None
 
     @property
     def outputs(self) -> Path:
@@ -63,9 +67,40 @@ class Settings:
         return self.models_dir or self.data_dir / "models"
 
     @property
+    def loras(self) -> Path:
+        """Where LoRAs are looked for."""
+        return self.loras_dir or self.models / "loras"
+
+    @property
+    def embeddings(self) -> Path:
+        """Where embeddings (textual inversions) are looked for."""
+        return self.embeddings_dir or self.models / "embeddings"
+
+    @property
     def presets(self) -> Path:
-        """Where a person's own presets are, beside the shipped ones."""
-        return self.data_dir / "presets"
+        """Where a person's own presets are: below the shipped ones where these are in the same data folder."""
+        folder = self.data_dir / "presets"
+        return folder / "own" if folder == shipped_presets() else folder
+
+    @property
+    def wildcards(self) -> Path:
+        """Where the lists are that ``__name__`` in a prompt draws from."""
+        return self.wildcards_dir or self.data_dir / "wildcards"
+
+    @property
+    def styles(self) -> Path:
+        """The table of a person's styles."""
+        return self.styles_file or self.data_dir / "styles.csv"
+
+    @property
+    def favourites(self) -> Path:
+        """The marks of the favourites: precious."""
+        return self.data_dir / "favourites.json"
+
+    @property
+    def drafts(self) -> Path:
+        """Where drafts are kept until their pictures are finished: a cache."""
+        return self.cache / "drafts"
 
     @property
     def cache(self) -> Path:
