@@ -15,12 +15,15 @@ from PIL import Image
 
 from webui import jobs as jobs_module
 from webui import png
+from webui.drafts import Drafts
 from webui.engine import Engine, Step
+from webui.engine.draft import Draft
 from webui.engine.fake import FakeEngine
 from webui.errors import EngineError, JobError, StorageError
 from webui.gallery import Gallery
-from webui.jobs import Jobs, Progress
-from webui.journal import Journal, Pace, State, origin
+from webui.jobs import Jobs
+from webui.journal import VERSION, Journal, origin
+from webui.progress import Pace, Progress, State
 from webui.recipe import Recipe
 
 
@@ -30,7 +33,7 @@ class House:
     def __init__(self, folder: Path, engine: Engine | None = None, start: bool = True) -> None:
         self.folder = folder
         self.gallery = Gallery(folder / "outputs", folder / "index.db", folder / "thumbnails")
-        self.jobs = Jobs(folder / "jobs.db", engine or FakeEngine(), self.gallery)
+        self.jobs = Jobs(folder / "jobs.db", engine or FakeEngine(), self.gallery, Drafts(folder / "drafts"))
         if start:
             self.jobs.start()
 
@@ -73,8 +76,8 @@ class Gated(FakeEngine):
         self.at = at
         self.there, self.gate = threading.Event(), threading.Event()
 
-    def generate(self, recipe: Recipe) -> Iterator[Step]:
-        for step in super().generate(recipe):
+    def generate(self, recipe: Recipe, draft: Draft | None = None, stop: int | None = None) -> Iterator[Step]:
+        for step in super().generate(recipe, draft, stop):
             if step.index == self.at:
                 self.there.set()
                 assert self.gate.wait(20)
@@ -286,9 +289,9 @@ def test_cancel_after_the_last_step_loses(tmp_path: Path) -> None:
 class Failing(FakeEngine):
     """Fails for odd seeds: how, the prompt says."""
 
-    def generate(self, recipe: Recipe) -> Iterator[Step]:
+    def generate(self, recipe: Recipe, draft: Draft | None = None, stop: int | None = None) -> Iterator[Step]:
         if recipe.seed % 2 == 0:
-            yield from super().generate(recipe)
+            yield from super().generate(recipe, draft, stop)
         elif recipe.prompt == "sentence":
             yield Step(0, 3)
             raise EngineError("The picture is not a number.")
@@ -328,8 +331,8 @@ def test_a_failing_engine_fails_its_job_only(tmp_path: Path, prompt: str, senten
 
 def test_an_iterator_that_is_no_generator_will_do(tmp_path: Path) -> None:
     class Plain(FakeEngine):
-        def generate(self, recipe: Recipe) -> Iterator[Step]:
-            return iter(list(super().generate(recipe)))
+        def generate(self, recipe: Recipe, draft: Draft | None = None, stop: int | None = None) -> Iterator[Step]:
+            return iter(list(super().generate(recipe, draft, stop)))
 
     house = House(tmp_path, Plain())
     assert house.ended(house.jobs.submit(recipes(1)).job).status == "succeeded"
@@ -565,9 +568,9 @@ def test_only_the_newest_ended_jobs_stay_in_memory(house: House, monkeypatch: py
 def test_the_journal_of_a_newer_program_is_refused(tmp_path: Path) -> None:
     Journal(tmp_path / "jobs.db").close()
     with sqlite3.connect(tmp_path / "jobs.db") as db:
-        db.execute("PRAGMA user_version = 2")
+        db.execute(f"PRAGMA user_version = {VERSION + 1}")
     db.close()
-    with pytest.raises(StorageError, match="version 2; this program knows version 1"):
+    with pytest.raises(StorageError, match=f"version {VERSION + 1}; this program knows version {VERSION}"):
         Journal(tmp_path / "jobs.db")
 
 
@@ -590,7 +593,7 @@ def test_a_journal_that_cannot_be_opened_is_a_sentence(tmp_path: Path) -> None:
 
 def test_of_two_who_move_a_job_one_wins(tmp_path: Path) -> None:
     journal = Journal(tmp_path / "jobs.db")
-    journal.add("a", None, "", recipes(1), 1)
+    journal.add("a", None, "", recipes(1), seq=1)
     won: list[bool] = []
     threads = [
         threading.Thread(target=lambda: won.append(journal.move_job("a", ["pending"], "running", seq=2)))
@@ -607,7 +610,7 @@ def test_of_two_who_move_a_job_one_wins(tmp_path: Path) -> None:
 def test_old_ended_jobs_are_forgotten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     journal = Journal(tmp_path / "jobs.db")
     for job in ("old", "new", "open"):
-        journal.add(job, job, "", recipes(1), 1)
+        journal.add(job, job, "", recipes(1), seq=1)
     journal.move_job("old", ["pending"], "succeeded", seq=2)
     journal.move_job("new", ["pending"], "failed", seq=2)
     assert journal.prune(time.time() + 6 * 24 * 3600) == 0

@@ -13,6 +13,7 @@ from webui import infotext, png, reproduce, samplers
 from webui.cli import main
 from webui.engine.checkpoints import Catalog
 from webui.engine.diffusion import DiffusionEngine
+from webui.engine.draft import Draft
 from webui.engine.fake import FakeEngine
 from webui.errors import EngineError, StorageError
 from webui.gallery import Gallery, Record
@@ -96,7 +97,7 @@ def remade(path: Path, engine: Any) -> Result:
 def test_every_sampler_gives_the_picture_again(made: Made, engine: DiffusionEngine, sampler: str) -> None:
     result = remade(made[sampler].path, engine)
     assert result.outcome == "identical"
-    assert result.sentence == "Identical: every pixel is equal."
+    assert result.sentence == "Identical: made again here, every pixel is equal."
     assert result.kept_sha256 == result.made_sha256 == result.recorded_sha256 == made[sampler].pixels_sha256
     assert result.difference is not None
     assert (result.difference.maximum, result.difference.psnr) == (0, None)
@@ -131,6 +132,7 @@ def test_a_doctored_recipe_differs(picture: Path, engine: DiffusionEngine) -> No
     assert result.difference is not None
     assert result.difference.maximum > 8
     assert "was changed" not in result.sentence
+    assert "What is recorded of how it was made is the same here" in result.sentence
 
 
 def test_another_size_differs(picture: Path, engine: DiffusionEngine) -> None:
@@ -205,7 +207,7 @@ def test_a_doctored_file_is_not_excused_by_the_environment(picture: Path, engine
 class Untouchable(FakeEngine):
     """An engine that may not be asked."""
 
-    def generate(self, recipe: Recipe) -> Any:
+    def generate(self, recipe: Recipe, draft: Draft | None = None, stop: int | None = None) -> Any:
         raise AssertionError("a picture was made with another model")
 
 
@@ -241,7 +243,7 @@ def test_the_model_under_another_name_is_known_by_its_hash(picture: Path, engine
 class Broken(FakeEngine):
     """An engine that cannot."""
 
-    def generate(self, recipe: Recipe) -> Any:
+    def generate(self, recipe: Recipe, draft: Draft | None = None, stop: int | None = None) -> Any:
         raise EngineError("The device is on fire.")
 
 
@@ -306,7 +308,7 @@ def test_the_command(made: Made, picture: Path, tmp_path: Path, data: Path, caps
     empty.touch()
     options = ("--data-dir", data, "--device", "cpu")
     assert run(sound, same, *options) == 0
-    assert capsys.readouterr().out.count("Identical: every pixel is equal.") == 2
+    assert capsys.readouterr().out.count("Identical: made again here, every pixel is equal.") == 2
     assert run(sound, picture, lost, empty, "--json", *options) == 1
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [line["outcome"] for line in lines] == ["identical", "differs", "environment", "unreadable"]

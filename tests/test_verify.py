@@ -1,152 +1,54 @@
 """Every kind of damage is named, a clean folder is clean, and looking changes nothing, also beside a running server."""
 
-import json
 import os
 import shutil
-import sqlite3
-import struct
-import subprocess
-import sys
 import threading
-import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 from PIL import Image
 
+from tests.damage import (
+    LONG_AGO,
+    ask_index,
+    chunks,
+    edit,
+    flip,
+    make_leftover,
+    make_odd_name,
+    make_orphan,
+    make_pipe,
+    of_other_version,
+    other_hash,
+    other_pixels,
+    pictures,
+    rewrite,
+    sound,
+    strip,
+    with_other_recipe,
+    without,
+    write,
+)
 from tests.test_gallery import opened, save
 from webui import png, verify
-from webui.cli import main
 from webui.errors import BadValue
 from webui.settings import Settings
-
-LONG_AGO = 1_600_000_000
 
 
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
-    """A data folder with three pictures and a finished index."""
-    folder = tmp_path / "data"
-    kept = opened(folder)
-    for seed in (7, 8, 2**64 - 1):
-        save(kept, seed)
-    kept.close()
-    return folder
+    return sound(tmp_path / "data")
 
 
 def looked(data: Path, *paths: Path, part: float = 1.0) -> verify.Report:
     return verify.verify(Settings(data_dir=data), paths, part)
 
 
-def pictures(data: Path) -> list[Path]:
-    return sorted((data / "outputs").rglob("*.png"))
-
-
 def state(folder: Path) -> dict[Path, tuple[object, ...]]:
     """Everything that could be changed: names, times and bytes."""
     return {path: (path.lstat().st_mtime_ns, path.is_dir() or path.read_bytes()) for path in folder.rglob("*")
             if path.suffix != ".db-shm"}  # fmt: skip
-
-
-# Ways to damage a picture
-
-
-def chunks(path: Path) -> list[tuple[bytes, bytes]]:
-    raw, at, found = path.read_bytes(), 8, []
-    while at < len(raw):
-        length, kind = struct.unpack(">I4s", raw[at : at + 8])
-        found.append((kind, raw[at + 8 : at + 8 + length]))
-        at += 12 + length
-    return found
-
-
-def write(path: Path, parts: list[tuple[bytes, bytes]]) -> None:
-    """Write a PNG from chunks, with right checksums."""
-    sealed = (struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
-              for kind, body in parts)  # fmt: skip
-    path.write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(sealed))
-
-
-def edit(path: Path, change: Callable[[dict[str, Any]], None]) -> None:
-    """Change the recipe chunk of a picture; pixels stay, checksums fit."""
-    texts = png.read_texts(path)
-    chunk = json.loads(texts["recipe"])
-    change(chunk)
-    rewrite(path, {**texts, "recipe": json.dumps(chunk)})
-
-
-def rewrite(path: Path, texts: dict[str, str]) -> None:
-    with Image.open(path) as image:
-        data = png.encode(image, texts)
-    path.write_bytes(data)
-
-
-def flip(path: Path, after: bytes) -> None:
-    """Flip a bit behind the name of a chunk."""
-    raw = bytearray(path.read_bytes())
-    raw[raw.index(after) + 12] ^= 1
-    path.write_bytes(raw)
-
-
-def other_pixels(path: Path) -> None:
-    texts = png.read_texts(path)
-    with Image.open(path) as image:
-        image.putpixel((3, 3), (1, 2, 3))
-        data = png.encode(image, texts)
-    path.write_bytes(data)
-
-
-def ask_index(path: Path, query: str) -> None:
-    with sqlite3.connect(path.parents[2] / "cache" / "index.db") as db:
-        db.execute(query)
-    db.close()
-
-
-def without(path: Path, *kinds: bytes) -> None:
-    write(path, [(kind, body) for kind, body in chunks(path) if kind not in kinds])
-
-
-def strip(path: Path, key: str) -> None:
-    rewrite(path, {name: text for name, text in png.read_texts(path).items() if name != key})
-
-
-def of_other_version(chunk: dict[str, Any]) -> None:
-    chunk["version"] = 99
-
-
-def with_other_recipe(**values: object) -> Callable[[dict[str, Any]], None]:
-    return lambda chunk: chunk["recipe"].update(values)
-
-
-def other_hash(chunk: dict[str, Any]) -> None:
-    chunk["pixels_sha256"] = "0" * 64
-
-
-def make_leftover(path: Path) -> None:
-    left = path.with_name(".reseed-0123456789abcdef.tmp")
-    left.write_bytes(b"half a pict")
-    os.utime(left, (LONG_AGO, LONG_AGO))
-
-
-def make_orphan(path: Path) -> None:
-    elsewhere = opened(path.parents[2] / "elsewhere")
-    record = save(elsewhere, 99)
-    elsewhere.close()
-    target = path.with_name("00099-99.png")
-    shutil.copy(record.path, target)
-    os.utime(target, (LONG_AGO, LONG_AGO))
-
-
-def make_pipe(path: Path) -> None:
-    os.mkfifo(path.with_name("00044-1.png"))
-
-
-def make_odd_name(path: Path) -> None:
-    strip(path, "recipe")
-    strip(path, "parameters")
-    path.rename(path.with_name(os.fsdecode(b"\xff.png")))
 
 
 DAMAGE: list[tuple[str, str, Callable[[Path], object]]] = [
@@ -192,6 +94,7 @@ DAMAGE: list[tuple[str, str, Callable[[Path], object]]] = [
     ("stale-row", "changed after", lambda path: os.utime(path, (LONG_AGO, LONG_AGO))),
     ("row-differs", "seed", lambda path: ask_index(path, "UPDATE files SET seed = '9' WHERE seed = '7'")),
     ("row-differs", "recipe", lambda path: ask_index(path, "UPDATE files SET recipe = '{}' WHERE seed = '7'")),
+    ("row-differs", "lineage", lambda path: ask_index(path, "UPDATE files SET parent = 'x' WHERE seed = '7'")),
     ("row-differs", "id", lambda path: ask_index(path, "UPDATE files SET id = '' WHERE seed = '7'")),
     ("index-damaged", "not a database", lambda path: (path.parents[2] / "cache" / "index.db").write_bytes(b"x" * 999)),
     ("index-damaged", "version 99", lambda path: ask_index(path, "PRAGMA user_version = 99")),
@@ -354,81 +257,3 @@ def test_a_sample_is_the_same_each_time_and_of_the_right_size(tmp_path: Path) ->
     assert len(verify.sample(files, tmp_path, 0.001)) == 1
     assert verify.sample(files, tmp_path, 0) == set()
     assert verify.sample(files, tmp_path, 1) == set(files)
-
-
-# The command line
-
-
-@pytest.fixture
-def run(capsys: pytest.CaptureFixture[str]) -> Iterator[Callable[..., tuple[int, str, str]]]:
-    def call(*arguments: object) -> tuple[int, str, str]:
-        try:
-            status = main(["verify", *map(str, arguments)])
-        except SystemExit as leaving:
-            status = int(str(leaving.code))
-        return status, *capsys.readouterr()
-
-    yield call
-
-
-def test_the_command_on_a_clean_folder(data: Path, run: Callable[..., tuple[int, str, str]]) -> None:
-    assert run("--data-dir", data)[:2] == (
-        0, "Looked at 3 pictures, the pixels of none, 3 rows of the index: no problems.\n")  # fmt: skip
-    assert run("--data-dir", data, "--read-data")[0] == 0
-    status, out, _ = run("--json", "--read-data=5%", "--data-dir", data)
-    assert (status, json.loads(out)) == (0, {"status": "clean", "files": 3, "decoded": 1, "foreign": 0, "rows": 3,
-                                             "problems": [], "rebuilt": None})  # fmt: skip
-
-
-def test_the_command_on_a_damaged_folder(data: Path, run: Callable[..., tuple[int, str, str]]) -> None:
-    path = pictures(data)[0]
-    other_pixels(path)
-    status, out, _ = run("--read-data", path, "--data-dir", data)
-    assert status == 1
-    assert f"{path}: pixels-differ: Its pixels are not those" in out
-    status, out, _ = run("--read-data", "--json", "--data-dir", data)
-    assert status == 1
-    (one, two) = json.loads(out)["problems"]
-    assert (one["path"], one["kind"], two["kind"]) == (str(path), "pixels-differ", "stale-row")
-
-
-def test_the_command_where_nothing_is(tmp_path: Path, run: Callable[..., tuple[int, str, str]]) -> None:
-    status, out, _ = run("--data-dir", tmp_path / "new")
-    assert (status, out) == (10, "There is no picture to verify.\n")
-    assert run("--rebuild-index", "--data-dir", tmp_path / "new")[0] == 10
-    assert list(tmp_path.iterdir()) == []
-    status, out, _ = run("--json", "--data-dir", tmp_path)
-    assert (status, json.loads(out)["status"]) == (10, "nothing")
-
-
-def test_the_command_loads_nothing_heavy(data: Path) -> None:
-    code = (
-        f"import sys; from webui.cli import main; main(['verify', '--read-data', '--data-dir', {str(data)!r}]); "
-        "print({'torch', 'diffusers', 'gradio', 'transformers'} & sys.modules.keys())"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120)
-    assert done.stdout.splitlines()[-1] == "set()"
-
-
-@pytest.mark.parametrize("arguments", [["/no/such/folder"], ["--read-data=0%"], ["--read-data=x"], ["--nonsense"]])
-def test_the_command_with_bad_input(arguments: list[str], data: Path, run: Callable[..., tuple[int, str, str]]) -> None:
-    status, _, error = run(*arguments, "--data-dir", data)
-    assert status == 2
-    assert error.startswith("webui: ")
-    assert len(error.splitlines()) == 1
-
-
-def test_the_index_is_built_again_when_asked(data: Path, run: Callable[..., tuple[int, str, str]]) -> None:
-    first, second, _ = pictures(data)
-    ask_index(first, "UPDATE files SET seed = '9' WHERE seed = '7'")
-    make_orphan(first)
-    make_leftover(first)
-    second.unlink()
-    assert run("--data-dir", data)[0] == 1
-    before = {path: path.read_bytes() for path in pictures(data)}
-    status, out, _ = run("--rebuild-index", "--json", "--data-dir", data)
-    assert (status, json.loads(out)["rebuilt"]) == (0, {"added": 1, "removed": 1})
-    assert {path: path.read_bytes() for path in pictures(data)} == before
-    (data / "cache" / "index.db").write_bytes(b"garbage" * 99)
-    assert run("--data-dir", data)[0] == 1
-    assert run("--rebuild-index", "--data-dir", data)[0] == 0

@@ -2,7 +2,8 @@
 
 The promise: an accepted job is never lost. After a restart it is finished, or shown as failed with a reason; a
 picture that was saved before a crash is not made twice; what is made again has the same pixels. Closing a tab touches
-nothing: watchers come and go by the job's id and see the preview that is there.
+nothing: watchers come and go by the job's id and see the preview that is there. A picture that is only made again to
+be compared waits in the same line, but is neither saved nor written down: a restart forgets it.
 
 ::
 
@@ -16,24 +17,27 @@ Every change of a job raises its ``seq``. Durations come from the monotonic cloc
 """
 
 import hashlib
-import io
 import logging
 import secrets
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import Final
 
 from PIL import Image
 
+from webui.drafts import Drafts
 from webui.engine import Engine, Step
 from webui.errors import EngineError, JobError, ReseedError, shown
 from webui.fingerprint import Fingerprint
 from webui.gallery import Gallery, Record
-from webui.journal import ENDED, OPEN, Entry, Journal, Pace, State, Status, origin
+from webui.journal import ENDED, OPEN, Entry, Journal, Kind, Status
+from webui.lineage import UNKNOWN, Lineage
+from webui.making import Maker, jpeg
+from webui.progress import Pace, Progress, State
 from webui.recipe import Recipe
 
 MAX_ATTEMPTS: Final = 2
@@ -46,49 +50,19 @@ LEAP: Final = 1_000_000
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class Progress:
-    """Where a job stands. A later one of the same job has a greater ``seq``.
-
-    ``index`` is the picture being made, from 0; ``step`` of ``steps`` of its model evaluations are done. ``position``
-    is the number of waiting jobs ahead: 0 when it is next or running. ``eta`` is in seconds until the job ends, None
-    before anything was measured. ``records`` are the finished pictures in order.
-    """
-
-    job: str
-    status: Status
-    seq: int
-    count: int
-    index: int
-    step: int
-    steps: int
-    position: int
-    eta: float | None
-    preview: bytes | None
-    preview_type: str
-    recipes: tuple[Recipe, ...]
-    records: tuple[Record, ...]
-    error: str | None
-    code: str | None
-
-    @property
-    def done(self) -> bool:
-        """Say whether the job has ended."""
-        return self.status in ENDED
-
-
 class Jobs:
     """Takes jobs, makes their pictures in one thread, and tells how they stand. Any thread may use it."""
 
-    def __init__(self, journal: Path, engine: Engine, gallery: Gallery) -> None:
+    def __init__(self, journal: Path, engine: Engine, gallery: Gallery, drafts: Drafts) -> None:
         self._journal = Journal(journal)
         self._engine = engine
         self._gallery = gallery
+        self._maker = Maker(engine, gallery, drafts)
         self._changed = threading.Condition()
         self._states: dict[str, State] = {}
         self._queue: list[str] = []
         self._models: list[str] = []
-        self._pace = Pace()
+        self.pace = Pace()
         self._closing = False
         self._worker: threading.Thread | None = None
 
@@ -110,30 +84,45 @@ class Jobs:
             self._worker = threading.Thread(target=self._work, name="reseed-worker", daemon=True)
             self._worker.start()
 
-    def submit(self, recipes: Sequence[Recipe], key: str | None = None) -> Progress:
+    def submit(
+        self,
+        recipes: Sequence[Recipe],
+        key: str | None = None,
+        lineage: Lineage = UNKNOWN,
+        *,
+        kind: Kind = "make",
+        about: str = "",
+    ) -> Progress:
         """Accept a job, a picture for each recipe; when this returns, it survives a crash.
 
         ``key`` makes it idempotent: the same key with the same recipes gives the same job, with others a JobError.
+        ``lineage`` says where all its recipes came from and is kept with the pictures. A job that explores makes
+        drafts, see ``webui.drafts``; in one that sweeps a picture that cannot be made does not stop the others.
+        ``about`` is kept with the job for whoever shows it.
         """
         wanted = tuple(recipes)
         if not 1 <= len(wanted) <= MAX_PICTURES:
             raise JobError(f"A job must have from 1 to {MAX_PICTURES} pictures; got {len(wanted)}.")
         if key is not None and not (key.isascii() and 1 <= len(key) <= MAX_KEY):
             raise JobError(f"An idempotency key must have from 1 to {MAX_KEY} ASCII characters; got {shown(key)}.")
-        digest = hashlib.sha256("".join(recipe.digest() for recipe in wanted).encode()).hexdigest()
+        told = [] if kind == "make" else [kind, about]
+        digest = hashlib.sha256("".join([*told, *(recipe.digest() for recipe in wanted)]).encode()).hexdigest()
         with self._changed:
-            if self._closing:
-                raise JobError("The program is shutting down and takes no more jobs. Try again when it is back.")
+            self._must_be_open()
             if key is not None and (found := self._journal.by_key(key)):
                 if found[1] != digest:
                     raise JobError(f"The key {shown(key)} was used for another job. Use a new key for new pictures.")
                 return self.progress(found[0])
-            state = State(secrets.token_hex(16), wanted, "pending", 1, list(range(len(wanted))))
-            self._journal.add(state.job, key, digest, wanted, state.seq)
-            self._states[state.job] = state
-            self._queue.append(state.job)
-            self._changed.notify_all()
-            return self._progress(state)
+            left = list(range(len(wanted)))
+            state = State(secrets.token_hex(16), wanted, "pending", 1, left, lineage, kind, about)
+            self._journal.add(state.job, key, digest, wanted, seq=state.seq, lineage=lineage, kind=kind, about=about)
+            return self._line_up(state)
+
+    def remake(self, recipe: Recipe, compare: Callable[[Image.Image, Fingerprint], object]) -> Progress:
+        """Make a picture in its turn and give it to ``compare``, in the worker's thread, instead of saving it."""
+        with self._changed:
+            self._must_be_open()
+            return self._line_up(State(secrets.token_hex(16), (recipe,), "pending", 1, [0], compare=compare))
 
     def progress(self, job: str) -> Progress:
         """Say where a job stands; raise JobError when there is none of this id."""
@@ -192,6 +181,16 @@ class Jobs:
 
     # What follows is called with the condition held.
 
+    def _must_be_open(self) -> None:
+        if self._closing:
+            raise JobError("The program is shutting down and takes no more jobs. Try again when it is back.")
+
+    def _line_up(self, state: State) -> Progress:
+        self._states[state.job] = state
+        self._queue.append(state.job)
+        self._changed.notify_all()
+        return self._progress(state)
+
     def _state(self, job: str) -> State:
         if job in self._states:
             return self._states[job]
@@ -212,23 +211,8 @@ class Jobs:
 
     def _progress(self, state: State) -> Progress:
         line = self._line(state)
-        return Progress(
-            job=state.job,
-            status=state.status,
-            seq=state.seq,
-            count=len(state.recipes),
-            index=state.index,
-            step=state.step,
-            steps=state.steps,
-            position=sum(ahead.status == "pending" for ahead in line[:-1]),
-            eta=self._pace.seconds(line),
-            preview=state.preview,
-            preview_type="image/jpeg" if state.preview else "",
-            recipes=state.recipes,
-            records=state.records,
-            error=state.error or None,
-            code=state.code or None,
-        )
+        position = sum(ahead.status == "pending" for ahead in line[:-1])
+        return state.progress(position, self.pace.seconds(line))
 
     def _line(self, state: State) -> list[State]:
         """Return the jobs that end before this one does, and itself; nothing when it is not in the queue."""
@@ -241,8 +225,9 @@ class Jobs:
         self._changed.notify_all()
 
     def _move(self, state: State, target: Status, *sources: Status, error: str = "", code: str = "") -> bool:
-        """Take a job along one edge, in the journal first; False when it is in none of ``sources``."""
-        if not self._journal.move_job(state.job, sources, target, seq=state.seq + 1, error=error, code=code):
+        """Take a job along one edge, in the journal first if it is there; False when it is in none of ``sources``."""
+        write = partial(self._journal.move_job, state.job, sources, target, seq=state.seq + 1, error=error, code=code)
+        if not (write() if state.compare is None else state.status in sources):
             return False
         self._moved(state, target, error, code)
         return True
@@ -250,7 +235,7 @@ class Jobs:
     def _moved(self, state: State, target: Status, error: str, code: str) -> None:
         state.status, state.error, state.code = target, error, code
         if target in ENDED:
-            state.preview = None
+            state.preview = state.compare = None  # what it holds is not needed any more
             if state.job in self._queue:
                 self._queue.remove(state.job)
             self._remember(state)
@@ -279,7 +264,7 @@ class Jobs:
                 continue
             if record := self._gallery.find_origin(item.origin):
                 self._journal.finish_item(entry.id, item.number, record.id, record.pixels_sha256)
-                state.add(item.number, record)
+                state.settle(item.number, record)
             elif item.attempt >= MAX_ATTEMPTS:
                 lost = True
             else:
@@ -325,7 +310,7 @@ class Jobs:
         except ReseedError as error:
             _log.warning("%s", error)
             return error
-        except Exception as error:  # one of the two broad excepts of the house: a fault must not end the worker
+        except Exception as error:  # the one broad except of the house: a fault must not end the worker
             _log.exception("A fault in the worker")
             return EngineError(
                 f"The picture could not be made because of a fault in the program ({type(error).__name__}: "
@@ -335,7 +320,8 @@ class Jobs:
 
     def _run(self, state: State) -> None:
         """Make the pictures of the first job in the queue and end it, whatever happens."""
-        error = self._attempt(partial(self._make_all, state)) or self._attempt(partial(self._finish, state))
+        error = self._attempt(partial(self._begin, state)) or self._make_all(state)
+        error = error or self._attempt(partial(self._finish, state))
         with self._changed:
             if self._closing or (error is None and state.status in ENDED):
                 return  # what a closing program leaves is taken up at the next start
@@ -344,48 +330,63 @@ class Jobs:
             if state.status in OPEN:  # the journal cannot be written: say it all the same
                 self._moved(state, "failed", str(error), error.code)
 
-    def _make_all(self, state: State) -> None:
+    def _begin(self, state: State) -> None:
         with self._changed:
             self._move(state, "running", "pending")
-        for number in tuple(state.left):
-            with self._changed:
-                if self._closing or state.status != "running":
-                    return
-                self._journal.begin_item(state.job, number)
-                state.index, state.step, state.steps = number, 0, 0
-                self._pace.begin()
-                self._touch(state)
-            recipe = state.recipes[number]
-            if not (made := self._make(state, recipe)):
-                return
-            record = self._gallery.save(*made, origin(state.job, number))
-            with self._changed:
-                self._pace.finished(recipe.width * recipe.height, time.monotonic())
-                state.add(number, record)
-                self._touch(state)
-                self._journal.finish_item(state.job, number, record.id, record.pixels_sha256)
 
-    def _make(self, state: State, recipe: Recipe) -> tuple[Image.Image, Recipe, Fingerprint] | None:
-        """Make one picture; None when the job is to stop before it is finished."""
-        steps = self._engine.generate(recipe)
-        last: Step | None = None
-        try:
+    def _make_all(self, state: State) -> ReseedError | None:
+        """Make what is left of a job; return the error that ends it. In a sweep one that is lost leaves its place."""
+        for number in tuple(state.left):
+            error = self._attempt(partial(self._make, state, number))
+            if error is not None and state.kind == "sweep" and len(state.recipes) > 1:
+                error = self._attempt(partial(self._spare, state, number, error))
+            if error is not None or number in state.left:
+                return error
+        return None
+
+    def _spare(self, state: State, number: int, error: ReseedError) -> None:
+        with self._changed:
+            self._journal.fail_item(state.job, number, str(error))
+            state.fail(number, str(error))
+            self._touch(state)
+
+    def _make(self, state: State, number: int) -> None:
+        """Make one picture and keep it; it stays among what is left when the job is to stop before it is finished."""
+        with self._changed:
+            if self._closing or state.status != "running":
+                return
+            if state.compare is None:
+                self._journal.begin_item(state.job, number)
+            state.index, state.step, state.steps = number, 0, 0
+            self.pace.begin()
+            self._touch(state)
+        recipe, last = state.recipes[number], None
+        with closing(self._maker.steps(state, recipe)) as steps:
             for step in steps:
-                preview = _jpeg(step.preview) if step.preview is not None else None
-                with self._changed:
-                    if step.image is None and (self._closing or state.status != "running"):
-                        return None
-                    self._pace.saw(step.index, recipe.width * recipe.height, time.monotonic())
-                    state.step, state.steps = step.index, step.total
-                    state.preview = preview or state.preview
-                    self._touch(state)
+                if not self._saw(state, recipe, step):
+                    return
                 last = step
-        finally:
-            if close := getattr(steps, "close", None):
-                close()
-        if last and last.image and last.fingerprint:
-            return last.image, recipe, last.fingerprint
-        raise EngineError("The engine ended without a picture. The log may say why.")
+        made = self._maker.keep(state, number, last)
+        with self._changed:
+            self.pace.finished(recipe.width * recipe.height, time.monotonic())
+            state.settle(number, made)
+            self._touch(state)
+            if isinstance(made, Record):
+                self._journal.finish_item(state.job, number, made.id, made.pixels_sha256)
+            elif made is not None:
+                self._journal.finish_item(state.job, number, made, "")
+
+    def _saw(self, state: State, recipe: Recipe, step: Step) -> bool:
+        """Tell those who watch of a step; False when the job is to stop here."""
+        preview = jpeg(step.preview) if step.preview is not None else None
+        with self._changed:
+            if step.image is None and (self._closing or state.status != "running"):
+                return False
+            self.pace.saw(step.index, recipe.width * recipe.height, time.monotonic())
+            state.step, state.steps = step.index, min(step.total, state.stop(recipe) or step.total)
+            state.preview = preview or state.preview
+            self._touch(state)
+        return True
 
     def _finish(self, state: State) -> None:
         with self._changed:
@@ -396,9 +397,3 @@ class Jobs:
             elif state.status == "running":  # the program shuts down
                 self._journal.release_item(state.job, state.index, counted=False)
                 self._move(state, "pending", "running")
-
-
-def _jpeg(preview: Image.Image) -> bytes:
-    buffer = io.BytesIO()
-    preview.convert("RGB").save(buffer, "JPEG", quality=85)
-    return buffer.getvalue()

@@ -9,18 +9,17 @@ import logging
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal, Self
+from typing import Final, Literal
 
-from webui import samplers
-from webui.errors import JobError, ReseedError, StorageError
-from webui.gallery import Record
+from webui.errors import JobError, StorageError
+from webui.lineage import UNKNOWN, Lineage
 from webui.recipe import Recipe
 
-VERSION: Final = 1
+VERSION: Final = 3
 KEPT_SECONDS: Final = 7 * 24 * 3600
 KEPT_JOBS: Final = 10_000
 
@@ -35,7 +34,10 @@ CREATE TABLE jobs (
     error TEXT NOT NULL DEFAULT '',
     code TEXT NOT NULL DEFAULT '',
     created REAL NOT NULL,                     -- wall clock, for display and retention only
-    ended REAL
+    ended REAL,
+    lineage TEXT NOT NULL DEFAULT '',
+    kind TEXT NOT NULL DEFAULT 'make',
+    about TEXT NOT NULL DEFAULT ''
 );
 CREATE INDEX jobs_status ON jobs (status);
 CREATE TABLE items (
@@ -51,10 +53,21 @@ CREATE TABLE items (
     PRIMARY KEY (job, number)
 ) WITHOUT ROWID;
 """
+"""Of a job, ``lineage`` is what is kept beside the recipes, in no digest, and ``about`` how a sweep's pictures lie:
+both are JSON."""
+_MIGRATIONS: Final = {
+    2: "ALTER TABLE jobs ADD COLUMN lineage TEXT NOT NULL DEFAULT '';",
+    3: "ALTER TABLE jobs ADD COLUMN kind TEXT NOT NULL DEFAULT 'make';"
+    "ALTER TABLE jobs ADD COLUMN about TEXT NOT NULL DEFAULT '';",
+}
+"""What brings a journal to a version from the one before."""
 _ENDED: Final = "('succeeded', 'failed', 'canceled')"
 _log = logging.getLogger(__name__)
 
 
+Kind = Literal["make", "explore", "sweep"]
+"""What becomes of a job's recipes: pictures; drafts, of which some are finished later; or pictures in a grid, where one
+that cannot be made leaves its place empty and the others go on."""
 Status = Literal["pending", "running", "canceling", "succeeded", "failed", "canceled"]
 OPEN: Final[tuple[Status, ...]] = ("pending", "running", "canceling")
 ENDED: Final[tuple[Status, ...]] = ("succeeded", "failed", "canceled")
@@ -62,7 +75,7 @@ ENDED: Final[tuple[Status, ...]] = ("succeeded", "failed", "canceled")
 
 @dataclass(frozen=True)
 class Item:
-    """One picture of a job."""
+    """One picture of a job; ``record`` is its id when it is made, or the key of its draft."""
 
     number: int
     recipe: str
@@ -70,6 +83,7 @@ class Item:
     status: str
     attempt: int
     record: str
+    error: str
 
 
 @dataclass(frozen=True)
@@ -81,102 +95,10 @@ class Entry:
     seq: int
     error: str
     code: str
+    lineage: str
+    kind: Kind
+    about: str
     items: tuple[Item, ...]
-
-
-@dataclass
-class State:
-    """A job in the memory of the process that works on it."""
-
-    job: str
-    recipes: tuple[Recipe, ...]
-    status: Status
-    seq: int
-    left: list[int]
-    made: dict[int, Record] = field(default_factory=dict)
-    error: str = ""
-    code: str = ""
-    index: int = 0
-    step: int = 0
-    steps: int = 0
-    preview: bytes | None = None
-    records: tuple[Record, ...] = ()
-    units: int = 0
-    pixels: int = 0
-
-    def __post_init__(self) -> None:
-        """Count what is left: model evaluations times pixels, and pixels of pictures."""
-        self.units = sum(map(_units, self.recipes))
-        self.pixels = sum(recipe.width * recipe.height for recipe in self.recipes)
-
-    @classmethod
-    def of(cls, entry: Entry, find: Callable[[str], Record | None]) -> Self:
-        """Read a job from the journal, its records from the gallery; an ended one may have unreadable recipes."""
-        items = entry.items
-        try:
-            recipes = tuple(Recipe.from_json(item.recipe) for item in items)
-        except ReseedError:
-            if entry.status not in ENDED:
-                raise
-            items = recipes = ()
-        left = [item.number for item in items]
-        state = cls(entry.id, recipes, entry.status, entry.seq, left, error=entry.error, code=entry.code)
-        for item in items:
-            if item.status == "succeeded":
-                state.add(item.number, find(item.record))
-        return state
-
-    def add(self, number: int, record: Record | None) -> None:
-        """Note that a picture is made; ``record`` is None when its file has been deleted since."""
-        self.left.remove(number)
-        self.units -= _units(self.recipes[number])
-        self.pixels -= self.recipes[number].width * self.recipes[number].height
-        if record is not None:
-            self.made[number] = record
-            self.records = tuple(self.made[key] for key in sorted(self.made))
-
-
-@dataclass
-class Pace:
-    """Seconds per model evaluation and pixel, and per pixel of finishing a picture, as measured in this run."""
-
-    evaluation: float | None = None
-    finish: float = 0.0
-    _last: tuple[int, float] | None = None
-
-    def begin(self) -> None:
-        """A picture begins: what came before it is not a step."""
-        self._last = None
-
-    def saw(self, step: int, pixels: int, now: float) -> None:
-        """Take in that ``step`` evaluations were done at ``now`` on the monotonic clock."""
-        if self._last and step > self._last[0]:
-            taken = max(0.0, now - self._last[1]) / (step - self._last[0]) / pixels
-            self.evaluation = taken if self.evaluation is None else 0.7 * self.evaluation + 0.3 * taken
-        self._last = (step, now)
-
-    def finished(self, pixels: int, now: float) -> None:
-        """Take in that a picture was saved at ``now``: decoding and saving come after the last evaluation."""
-        if self._last:
-            self.finish = max(0.0, now - self._last[1]) / pixels
-
-    def seconds(self, line: Sequence[State]) -> float | None:
-        """Estimate how long the jobs of a line take, one after the other; None before anything was measured."""
-        if self.evaluation is None or not line:
-            return None
-        return sum(_units_left(state) * self.evaluation + state.pixels * self.finish for state in line)
-
-
-def _units(recipe: Recipe) -> int:
-    return recipe.steps * samplers.sampler(recipe.sampler).evaluations * recipe.width * recipe.height
-
-
-def _units_left(state: State) -> int:
-    """Count what is left of a job, with the true number of evaluations for the picture at work."""
-    if not state.steps or state.index not in state.left:
-        return state.units
-    recipe = state.recipes[state.index]
-    return state.units - _units(recipe) + max(0, state.steps - state.step) * recipe.width * recipe.height
 
 
 class Journal:
@@ -212,8 +134,9 @@ class Journal:
                     f"The job journal {self.path} has version {version}; this program knows version {VERSION}. "
                     "A newer Reseed wrote it: update, or move the file away to begin a new one."
                 )
-            if version == 0:
-                db.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} PRAGMA user_version = {VERSION}; COMMIT;")
+            if version < VERSION:
+                steps = _SCHEMA if version == 0 else "".join(_MIGRATIONS[to] for to in range(version + 1, VERSION + 1))
+                db.executescript(f"BEGIN IMMEDIATE; {steps} PRAGMA user_version = {VERSION}; COMMIT;")
         except (sqlite3.Error, StorageError):
             db.close()
             raise
@@ -262,13 +185,25 @@ class Journal:
         except sqlite3.Error as error:
             raise StorageError(f"The job journal {self.path} cannot be used: {error}. Is the disk full?") from error
 
-    def add(self, job: str, key: str | None, digest: str, recipes: Sequence[Recipe], seq: int) -> None:
+    def add(  # noqa: PLR0913 — what a job is
+        self,
+        job: str,
+        key: str | None,
+        digest: str,
+        recipes: Sequence[Recipe],
+        *,
+        seq: int,
+        lineage: Lineage = UNKNOWN,
+        kind: Kind = "make",
+        about: str = "",
+    ) -> None:
         """Write a new, pending job."""
         items = [(job, number, recipe.to_json(), origin(job, number)) for number, recipe in enumerate(recipes)]
         with self._transaction() as db:
             db.execute(
-                "INSERT INTO jobs (id, key, digest, status, seq, created) VALUES (?, ?, ?, 'pending', ?, ?)",
-                (job, key, digest, seq, time.time()),
+                "INSERT INTO jobs (id, key, digest, status, seq, created, lineage, kind, about) "
+                "VALUES (?, ?, ?, 'pending', ?, ?, ?, ?, ?)",
+                (job, key, digest, seq, time.time(), lineage.to_json(), kind, about),
             )
             db.executemany("INSERT INTO items (job, number, recipe, origin) VALUES (?, ?, ?, ?)", items)
 
@@ -281,13 +216,16 @@ class Journal:
     def load(self, job: str) -> Entry | None:
         """Return a job with its items in order."""
         with self._transaction() as db:
-            found = db.execute("SELECT id, status, seq, error, code FROM jobs WHERE id = ?", (job,)).fetchone()
+            query = "SELECT id, status, seq, error, code, lineage, kind, about FROM jobs WHERE id = ?"
+            found = db.execute(query, (job,)).fetchone()
             if found is None:
                 return None
-            query = "SELECT number, recipe, origin, status, attempt, record FROM items WHERE job = ? ORDER BY number"
+            query = (
+                "SELECT number, recipe, origin, status, attempt, record, error FROM items WHERE job = ? ORDER BY number"
+            )
             items = tuple(Item(*row) for row in db.execute(query, (job,)))
-        id, status, seq, error, code = found
-        return Entry(id, status, seq, error, code, items)
+        id, status, seq, error, code, lineage, kind, about = found
+        return Entry(id, status, seq, error, code, lineage, kind, about, items)
 
     def unfinished(self) -> list[str]:
         """Return the ids of the jobs that have not ended, in order."""
@@ -329,6 +267,10 @@ class Journal:
         """Take a picture from running to succeeded and note where it is."""
         change = "status = 'succeeded', record = ?, pixels_sha256 = ?"
         return self._move_item(job, number, "running", change, record, pixels_sha256)
+
+    def fail_item(self, job: str, number: int, error: str) -> bool:
+        """Take a picture from running to failed, with the sentence that says why."""
+        return self._move_item(job, number, "running", "status = 'failed', error = ?", error)
 
     def _move_item(self, job: str, number: int, source: str, change: str, *values: str) -> bool:
         with self._transaction() as db:

@@ -14,11 +14,21 @@ from typing import Any, Final, Literal
 
 from PIL import Image
 
-from webui import pixels, png, verdict
+from webui import networks, pixels, png, verdict
 from webui.engine import Engine
 from webui.engine.checkpoints import Catalog
-from webui.errors import BadRecipe, BadValue, CheckpointError, PictureError, ReseedError, StorageError
+from webui.errors import (
+    BadRecipe,
+    BadValue,
+    CheckpointError,
+    NetworkError,
+    PictureError,
+    ReseedError,
+    StorageError,
+    shown,
+)
 from webui.fingerprint import Fingerprint
+from webui.networks import Here
 from webui.pixels import Difference
 from webui.png import PictureText
 from webui.recipe import PARAMS, Recipe
@@ -68,23 +78,54 @@ class Result:
         }
 
 
+@dataclass(frozen=True)
+class Remake:
+    """A picture that can be made again here: what it says, its pixels, and the recipe to make."""
+
+    path: Path
+    text: PictureText
+    kept: Image.Image = field(repr=False)
+    recipe: Recipe
+
+    def compare(self, made: Image.Image, by: Fingerprint) -> Result:
+        """Compare the picture with the one that was made of the recipe just now."""
+        return _compared(Result(self.path, "identical", "", kept=self.kept, made=made, fingerprint=by), self.text)
+
+    def failed(self, error: ReseedError) -> Result:
+        """Say that it could not be made."""
+        if isinstance(error, CheckpointError):
+            return _without_model(self.path, self.recipe, _digest(self.text, self.recipe), error)
+        outcome: Outcome = "environment" if isinstance(error, NetworkError) else "failed"
+        return Result(self.path, outcome, f"It could not be made again. {error}")
+
+
 def reproduce(path: Path, engine: Engine, catalog: Catalog) -> Result:
     """Make the picture in a file again with an engine and compare; faults become outcomes, never exceptions."""
+    remake = prepared(path, catalog)
+    if isinstance(remake, Result):
+        return remake
+    try:
+        *_, last = engine.generate(remake.recipe)
+    except ReseedError as error:
+        return remake.failed(error)
+    assert last.image is not None
+    assert last.fingerprint is not None
+    return remake.compare(last.image, last.fingerprint)
+
+
+def prepared(path: Path, catalog: Catalog) -> Remake | Result:
+    """Read a file and find its model; when it cannot be read or its model is not here, that is the result."""
     try:
         text = png.read(path)
         kept = pixels.decoded(path)
         wanted = _recipe(text, kept)
     except (PictureError, BadRecipe) as error:
         return Result(path, "unreadable", str(error))
-    digest = text.fingerprint.model_hash if text.fingerprint is not None else wanted.model_hash
+    digest = _digest(text, wanted)
     try:
-        here = settled(wanted, digest, catalog)
-        made, by = _made(here, engine)
+        return Remake(path, text, kept, settled(wanted, digest, catalog))
     except CheckpointError as error:
-        return Result(path, "environment", str(error), environment=_model_gone(wanted, digest))
-    except ReseedError as error:
-        return Result(path, "failed", f"It could not be made again. {error}")
-    return _compared(Result(path, "identical", "", kept=kept, made=made, fingerprint=by), text)
+        return _without_model(path, wanted, digest, error)
 
 
 def settled(recipe: Recipe, digest: str, catalog: Catalog) -> Recipe:
@@ -115,13 +156,14 @@ def settled(recipe: Recipe, digest: str, catalog: Catalog) -> Recipe:
 def expected(text: PictureText, catalog: Catalog, now: Fingerprint) -> Verdict:
     """Come to a verdict on a picture without making it; of the models only the one that it names is hashed."""
     named = text.fingerprint.model if text.fingerprint is not None else _value(text, "model")
-    models = dict.fromkeys(catalog.names(), "")
+    models, here = dict.fromkeys(catalog.names(), ""), _networks_here(text, catalog)
     with suppress(CheckpointError):  # it is not here, and the verdict says so
         checkpoint = catalog.find(named)
         models[named] = catalog.hash(checkpoint) if checkpoint.path is not None else ""
     return verdict.judge(
         now,
         models,
+        here,
         made=text.fingerprint,
         reading=text.reading,
         source=text.source,
@@ -129,17 +171,37 @@ def expected(text: PictureText, catalog: Catalog, now: Fingerprint) -> Verdict:
     )
 
 
+def _networks_here(text: PictureText, catalog: Catalog) -> Here:
+    """Return the hashes of the LoRAs and embeddings that a picture names, and of embeddings that its words name now."""
+    wanted = verdict.wanted_networks(text.fingerprint, text.reading)
+    found = {kind: catalog.networks.here(kind, [*names]) for kind, names in wanted.items()}
+    with suppress(BadValue):  # a prompt that is not allowed names nothing
+        named = catalog.networks.named(text.recipe) if text.recipe is not None else []
+        found["embedding"] |= catalog.networks.here("embedding", named)
+    return found
+
+
+def difference_picture(result: Result) -> tuple[bytes, int] | None:
+    """Draw the difference as a PNG, brightened by a factor; None when there is no difference to draw."""
+    if result.kept is None or result.made is None or result.difference is None or not result.difference.maximum:
+        return None
+    drawn, factor = pixels.amplified(result.kept, result.made)
+    name = shown(result.path.name, 80).strip("'\"")
+    return png.encode(drawn, {"Comment": f"Difference of {name}, times {factor}"}), factor
+
+
 def write_difference(result: Result, target: Path) -> int | None:
     """Write the difference, brightened, as a PNG; return the factor, None when there is no difference to draw.
 
     Raises StorageError when the file cannot be written; an existing file is never overwritten.
     """
-    if result.kept is None or result.made is None or result.difference is None or not result.difference.maximum:
+    drawn = difference_picture(result)
+    if drawn is None:
         return None
-    drawn, factor = pixels.amplified(result.kept, result.made)
+    data, factor = drawn
     try:
         with target.open("xb") as file:
-            file.write(png.encode(drawn, {"Comment": f"Difference of {result.path.name}, times {factor}"}))
+            file.write(data)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise StorageError(f"The difference was not written to {target}: {reason}.") from None
@@ -159,11 +221,8 @@ def _recipe(text: PictureText, kept: Image.Image) -> Recipe:
     return Recipe.of(**{"width": kept.width, "height": kept.height, **text.reading.values})
 
 
-def _made(recipe: Recipe, engine: Engine) -> tuple[Image.Image, Fingerprint]:
-    *_, last = engine.generate(recipe)
-    assert last.image is not None
-    assert last.fingerprint is not None
-    return last.image, last.fingerprint
+def _digest(text: PictureText, recipe: Recipe) -> str:
+    return text.fingerprint.model_hash if text.fingerprint is not None else recipe.model_hash
 
 
 def _compared(result: Result, text: PictureText) -> Result:
@@ -179,6 +238,10 @@ def _compared(result: Result, text: PictureText) -> Result:
     judged = verdict.judge(
         by,
         {by.model: by.model_hash, named: by.model_hash},
+        {
+            kind: {name: (digest,) for name, digest in used.items()}
+            for kind, used in networks.of_fingerprint(by).items()
+        },
         made=text.fingerprint,
         reading=text.reading,
         source=text.source,
@@ -205,7 +268,8 @@ def _sentences(result: Result, text: PictureText, edited: bool) -> Iterator[str]
     assert result.kept is not None
     assert result.made is not None
     if result.outcome == "identical":
-        yield "Identical: every pixel is equal" + (", though not all is as it was." if result.environment else ".")
+        though = ", though not all is as it was" if result.environment else ""
+        yield f"Identical: made again here, every pixel is equal{though}."
         if result.recorded_sha256 not in (None, result.made_sha256):
             yield "But the hash that is recorded in the file is another: the record was changed."
     elif result.difference is None:
@@ -217,6 +281,11 @@ def _sentences(result: Result, text: PictureText, edited: bool) -> Iterator[str]
         yield f"Differs: {result.difference}."
     if edited:
         yield "Its recipe still gives the pixels that were recorded: the file was changed after it was saved."
+    elif result.outcome == "differs":
+        yield (
+            "What is recorded of how it was made is the same here: what differs is the recipe, the pixels or the "
+            "processor."
+        )
     assumed = [PARAMS[name].label for name in _TELLING if text.reading is not None and not _value(text, name)]
     if assumed:
         yield f"The picture does not say {', '.join(assumed)}: the defaults were taken."
@@ -226,5 +295,6 @@ def _value(text: PictureText, name: str) -> str:
     return str(text.reading.values.get(name, "")) if text.reading is not None else ""
 
 
-def _model_gone(recipe: Recipe, digest: str) -> dict[str, tuple[str, str]]:
-    return {"model": (recipe.model, ""), "model_hash": (digest, "")}
+def _without_model(path: Path, recipe: Recipe, digest: str, error: CheckpointError) -> Result:
+    gone = {"model": (recipe.model, ""), "model_hash": (digest, "")}
+    return Result(path, "environment", str(error), environment=gone)

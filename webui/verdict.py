@@ -12,10 +12,11 @@ from importlib import metadata, util
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from webui import __version__
+from webui import __version__, networks
 from webui.errors import shown
 from webui.fingerprint import Fingerprint
 from webui.infotext import Reading
+from webui.networks import Here
 
 Kind = Literal["identical", "expected identical", "will differ"]
 
@@ -34,8 +35,8 @@ _UNTOLD: Final = {
     "dtype": "number type",
 }
 _USED: Final = (
-    (re.compile(r"lora|lyco", re.I), "LoRA files, which are not loaded here"),
-    (re.compile(r"ti hashes|ti\b|embedding", re.I), "textual inversions (embeddings), which are not loaded here"),
+    (re.compile(r"lora|lyco|addnet", re.I), "LoRA files in a way that is not read here"),
+    (re.compile(r"ti\b|embedding", re.I), "textual inversions (embeddings) in a way that is not read here"),
     (re.compile(r"hypernet", re.I), "a hypernetwork, which is not loaded here"),
     (re.compile(r"hires|first pass|upscal", re.I), "a second, larger pass (Hires fix), which is not made here"),
     (re.compile(r"denoising|mask|inpaint|init image|image cfg", re.I), "another picture to begin with (img2img)"),
@@ -43,7 +44,12 @@ _USED: Final = (
     (re.compile(r"adetailer|face restoration|after ?detailer", re.I), "repairs after the picture was made"),
     (re.compile(r"refiner", re.I), "a second model for the last steps (refiner)"),
     (re.compile(r"vae|module", re.I), "a VAE or text encoder of its own beside the model's"),
-    (re.compile(r"eta\b|sigma|s_?churn|s_?noise|s_?tmin|s_?tmax", re.I), "a sampler with other settings than here"),
+    (
+        re.compile(
+            r"unipc|beta schedule|pad conds|downcast|old prompt|token merging|eta\b|sigma|s_?churn|s_?noise", re.I
+        ),
+        "a sampler or prompts with other settings than here",
+    ),
     (re.compile(r"tiling", re.I), "tiling, which is not made here"),
 )
 """Keys of an infotext that mean something which changes pixels and which a recipe does not hold."""
@@ -52,7 +58,7 @@ _HARMLESS: Final = re.compile(
     r"time( taken)?|batch (size|pos)|operations?|pipeline|seed mode|metadata_version|app_version|generation_mode)\Z",
     re.I,
 )
-_LORA_TAG: Final = re.compile(r"<(?:lora|lyco|hypernet):([^:>]{1,100})", re.I)
+_TAG: Final = re.compile(r"<(?:(lora|lyco)|hypernet):([^:>]{1,100})", re.I)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +79,7 @@ class Verdict:
 def judge(  # noqa: PLR0913 — what a picture says and what is here, each by name
     now: Fingerprint,
     models: Mapping[str, str],
+    networks_here: Here | None = None,
     *,
     made: Fingerprint | None = None,
     reading: Reading | None = None,
@@ -83,9 +90,11 @@ def judge(  # noqa: PLR0913 — what a picture says and what is here, each by na
     """Come to a verdict on a picture that says ``made``, or of which another program's ``reading`` is known.
 
     ``now`` is the present fingerprint, empty where it is not known yet; ``models`` the SHA-256 of each model that is
-    here by name, empty where it is not known; ``proved`` whether the picture was made again here with equal pixels.
+    here by name, empty where it is not known; ``networks_here`` the LoRAs and embeddings that count; ``proved``
+    whether the picture was made again here with equal pixels.
     """
     against = [*_model_reasons(made, reading, models), *(differences(made, now) if made is not None else ())]
+    against += networks.reasons(wanted_networks(made, reading), networks_here or {})
     if reading is not None:
         against += _reading_reasons(reading, source)
     elif made is None:
@@ -98,6 +107,18 @@ def judge(  # noqa: PLR0913 — what a picture says and what is here, each by na
     if proved is not None:
         return Verdict("will differ", ("It was made again here, and pixels differ.", *against, *notes))
     return Verdict("will differ" if against else "expected identical", (*against, *notes))
+
+
+def wanted_networks(made: Fingerprint | None, reading: Reading | None) -> dict[networks.Kind, dict[str, str]]:
+    """Return the LoRAs and embeddings that a picture was made with, by kind and name, with the hash if it says that."""
+    if made is not None:
+        return networks.of_fingerprint(made)
+    values = reading.values if reading is not None else {}
+    tags = {name: "" for lora, name in _TAG.findall(str(values.get("prompt", ""))) if lora}
+    return {
+        "LoRA": tags | networks.read_hashes(values.get("lora_hashes", "")),
+        "embedding": networks.read_hashes(values.get("embedding_hashes", "")),
+    }
 
 
 def changed(made: Fingerprint, now: Fingerprint) -> dict[str, tuple[str, str]]:
@@ -177,15 +198,13 @@ def _reading_reasons(reading: Reading, source: str) -> Iterator[str]:
         yield "It does not say its seed."
     for problem in reading.problems:
         yield f"Not possible here: {problem}"
-    tags = sorted({*_LORA_TAG.findall(str(reading.values.get("prompt", "")))})
+    tags = sorted({name for lora, name in _TAG.findall(str(reading.values.get("prompt", ""))) if not lora})
     if tags:
         yield f"Its prompt names files that are not loaded here: {', '.join(map(_word, tags[:5]))}."
     groups: dict[str, list[str]] = {}
     unknown: list[str] = []
     for key, value in reading.rest.items():
         used = next((words for pattern, words in _USED if pattern.match(key)), None)
-        if key == "Hashes" and re.search(r"lora:|embed:", value):
-            used = "files beside the model, which are not loaded here"
         said = f"{_word(key)}: {_word(value)}"
         if used is not None:
             groups.setdefault(used, []).append(said)
