@@ -12,6 +12,9 @@ from PIL import Image
 from webui import __version__, png
 from webui.cli import main
 from webui.journal import Journal
+from webui.styles import Style
+from webui.sweeping import Layout
+from webui.words import Lists, Typed
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -116,8 +119,22 @@ BAD = [
     (["make", "x", "--count", "0"], "Batch count must be"),
     (["make", "x", "--preset", "nope"], "Preset must be"),
     (["make", "x", "--model", "nope"], "nope"),
+    (["make", "__x__"], "Wildcard must be the name of a list; there are none yet; got 'x'"),
+    (["make", "x", "--style", "nope"], "Styles must be"),
+    (["make", "x", "--wildcards", "/no/such"], "--wildcards must be a folder that is there"),
+    (["make", "x", "--styles", "/no/such.csv"], "--styles must be a file that is there"),
     (["make", "x", "--nonsense"], "Unrecognized"),
     (["make"], "PROMPT"),
+    (["sweep", "x"], "Sweep must be along one axis at least"),
+    (["sweep", "x", "--x", "Steps"], "--x must be an axis and its values, such as 'CFG scale=3-12'; got 'Steps'."),
+    (["sweep", "x", "--y", "=3"], "--y must be an axis"),
+    (["sweep", "x", "--x", "Stepz=1-3"], "Did you mean Steps"),
+    (["sweep", "x", "--x", "Steps=1-x", "--y", "CFG scale=y"], "got '1-x'. CFG scale must be"),
+    (["sweep", "x", "--x", "RNG=CPU", "--y", "Noise layout=centred"], "Sweep must be of values that go together"),
+    (["sweep", "x", "--x", "Steps=1-3", "--seed", "1-3"], "Seed must be one seed for a sweep"),
+    (["sweep", "x", "--x", "Steps=1", "--steps", "0"], "Steps must be"),
+    (["sweep", "x", "--x", "Steps=1", "--grid", "/no/such/grid.png"], "--grid must be a new file"),
+    (["sweep", "x", "--x", "Steps=1", "--count", "3"], "Unrecognized"),
     (["info", "/no/such/file.png"], "file.png"),
     (["verify", "/no/such/file.png"], "PATH must be"),
     (["verify", "--read-data=0%"], "--read-data must be"),
@@ -135,7 +152,7 @@ BAD = [
 def test_bad_input_is_one_sentence_and_status_2(
     arguments: list[str], words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    if arguments[0] == "make":
+    if arguments[0] in ("make", "sweep"):
         arguments = [*arguments, "--data-dir", str(tmp_path)]
     try:
         status = main(arguments)
@@ -148,6 +165,61 @@ def test_bad_input_is_one_sentence_and_status_2(
     assert len(error.strip().splitlines()) == 1
     assert "Traceback" not in error
     assert not list(tmp_path.glob("outputs/*/*.png"))
+
+
+def test_wildcards_and_styles_are_drawn_by_the_command_line_as_by_the_page(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "lists").mkdir()
+    (tmp_path / "lists" / "thing.txt").write_text("house\nboat\n")
+    (tmp_path / "table.csv").write_text('name,prompt,negative_prompt\nOil,"oil of {prompt}",photo\n')
+    where = ["--wildcards", tmp_path / "lists", "--styles", tmp_path / "table.csv", "--data-dir", tmp_path / "data"]
+    small = ["--seed", "5-8", "--steps", "1", "--width", "64", "--height", "64", "--json", *where]
+    asked = [["a {red|blue} __thing__", "--style", "oil"], ["a {red|blue} __thing__", "--literal"]]
+    drawn, literal = [], []
+    for words, kept in zip(asked, (drawn, literal), strict=True):
+        assert main([str(one) for one in ("make", *words, *small)]) == 0
+        kept += [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    styles = {"Oil": Style("Oil", "oil of {prompt}", "photo")}
+    typed = Typed.of({"prompt": asked[0][0]}, ["Oil"], styles, Lists(tmp_path / "lists"))
+    assert [one["recipe"]["prompt"] for one in drawn] == [typed.words(seed)["prompt"] for seed in range(5, 9)]
+    assert drawn[0]["lineage"] == {"template": asked[0][0], "styles": ["Oil"]}
+    assert {one["recipe"]["prompt"] for one in literal} == {"a {red|blue} __thing__"}
+    assert [one["lineage"] for one in literal] == [{}] * 4
+
+
+def test_a_sweep_prints_its_pictures_and_says_which_cells_have_none(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    grid = tmp_path / "grid.png"
+    asked = ["sweep", "a lake", "--x", "Noise layout=plain,centred", "--y", "rng=NV, CPU", "--z", "Seed=7-8"]
+    small = ["--steps", "1", "--width", "64", "--height", "64", "--grid", grid, "--data-dir", tmp_path / "data"]
+    assert main([str(one) for one in (*asked, *small)]) == 0
+    out, err = capsys.readouterr()
+    lines = [json.loads(line) for line in out.splitlines()]
+    assert [line["cells"] for line in lines[:2]] == [
+        [["Noise layout plain", "RNG NV", "Seed 7"]],
+        [["Noise layout centred", "RNG NV", "Seed 7"]],
+    ]
+    assert [line["seed"] for line in lines] == ["7"] * 3 + ["8"] * 3
+    assert all(Path(line["path"]).is_file() for line in lines)
+    assert err.splitlines() == [
+        f"webui: Noise layout centred, RNG CPU, Seed {seed}: Noise layout must be plain with RNG CPU; got 'centred'. "
+        "Or choose RNG NV."
+        for seed in (7, 8)
+    ]
+    layout = Layout.from_json(png.read_texts(grid.read_bytes())["sweep"], 6)
+    assert [cell for cell in layout.cells if isinstance(cell, int)] == list(range(6))
+    assert main([str(one) for one in (*asked, *small)]) == 2
+    assert "--grid must be a new file" in capsys.readouterr().err
+
+
+def test_a_picture_of_a_sweep_is_the_one_that_make_gives(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    small = ["a lake", "--width", "64", "--height", "64", "--seed", "7", "--data-dir", str(tmp_path)]
+    assert main(["sweep", *small, "--x", "Steps=1, 2", "--y", "CFG scale=3"]) == 0
+    swept = [json.loads(line)["pixels_sha256"] for line in capsys.readouterr().out.splitlines()]
+    assert main(["make", *small, "--steps", "2", "--cfg-scale", "3", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["pixels_sha256"] == swept[1] != swept[0]
 
 
 def test_a_second_server_in_one_data_folder_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

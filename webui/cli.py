@@ -1,8 +1,8 @@
 """The command line: serve the page, make pictures, read what made a picture, prove that they are what they say.
 
-``webui`` serves; ``webui make PROMPT`` makes pictures through the same queue; ``webui info FILE`` reads a picture's
-recipe; ``webui verify`` checks the pictures on disk; ``webui reproduce FILE`` makes one again and compares. Bad input
-is one sentence on standard error and exit status 2. Parameters of the recipe become options from their one declaration.
+``webui`` serves; ``webui make PROMPT`` makes pictures through the same queue, ``webui sweep PROMPT`` a grid of them;
+``webui info FILE`` reads a picture's recipe; ``webui verify`` checks the pictures on disk; ``webui reproduce FILE``
+makes one again and compares. Bad input is one sentence on standard error and exit status 2.
 """
 
 import argparse
@@ -11,14 +11,13 @@ import sys
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, Final, NoReturn
 
-from webui import __version__, presets, seeds
-from webui.errors import BadRecipe, BadValue, JobError, ReseedError
-from webui.params import Choice, Param
+from webui import __version__, cli_make
+from webui.cli_options import add_data_dir, add_engine, add_words, settings_of, word_settings
+from webui.errors import BadValue, ReseedError
 from webui.recipe import PARAMS
-from webui.settings import DEFAULT_PORT, DEVICES, DTYPES, Settings, default_data_dir
+from webui.settings import DEFAULT_PORT, Settings, default_data_dir
 
 USAGE: Final = 2
 FAILED: Final = 1
@@ -52,7 +51,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 130
 
 
-COMMANDS: Final = ("serve", "make", "info", "verify", "reproduce")
+COMMANDS: Final = ("serve", "make", "sweep", "info", "verify", "reproduce")
 
 
 def _settled(argv: list[str]) -> list[str]:
@@ -70,7 +69,8 @@ def _parser() -> Parser:
     parser.add_argument("--version", action="version", version=f"reseed {__version__}")
     commands = parser.add_subparsers(title="commands", metavar=f"{{{','.join(COMMANDS)}}}", parser_class=Parser)
     _add_serve(commands.add_parser("serve", help="serve the page (also what `webui` alone does)"))
-    _add_make(commands.add_parser("make", help="make pictures from a prompt"))
+    cli_make.add_make(commands.add_parser("make", help="make pictures from a prompt"))
+    cli_make.add_sweep(commands.add_parser("sweep", help="make a grid of pictures along one to three axes"))
     _add_info(commands.add_parser("info", help="read what made a picture, and whether it will come back equal"))
     _add_verify(commands.add_parser("verify", help="check that pictures are whole and are what they say"))
     _add_reproduce(commands.add_parser("reproduce", help="make pictures again from what they say, and compare"))
@@ -91,22 +91,9 @@ def _described(action: argparse.Action) -> tuple[str, str]:
     return " ".join(part for part in (flags, str(value)) if part), explained
 
 
-def _add_data_dir(parser: argparse.ArgumentParser) -> None:
-    where = "where pictures and records live (default: the checkout, else the user data folder)"
-    parser.add_argument("--data-dir", type=Path, metavar="DIR", help=where)
-
-
-def _add_engine(parser: argparse.ArgumentParser) -> None:
-    _add_data_dir(parser)
-    parser.add_argument(
-        "--models-dir", type=Path, metavar="DIR", help="where models are (default: models in the data folder)"
-    )
-    parser.add_argument("--device", choices=DEVICES, help="where the networks run (default: the best there is)")
-    parser.add_argument("--dtype", choices=DTYPES, help="the networks' number type (default: by device)")
-
-
 def _add_serve(parser: argparse.ArgumentParser) -> None:
-    _add_engine(parser)
+    add_engine(parser)
+    add_words(parser)
     parser.add_argument(
         "--model", metavar="NAME", help="the model that the form begins with (default: the bundled one)"
     )
@@ -115,35 +102,8 @@ def _add_serve(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(command=_serve)
 
 
-def _add_make(parser: argparse.ArgumentParser) -> None:
-    _add_engine(parser)
-    parser.add_argument("prompt", metavar="PROMPT", help=PARAMS["prompt"].help)
-    parser.add_argument("--seed", default="-1", metavar="N",
-                        help="a seed, −1 for a random one (default), or a list such as 7,9,20-27")  # fmt: skip
-    parser.add_argument("--count", default="1", metavar="N", help="how many pictures (default: 1)")
-    parser.add_argument(
-        "--numbering", choices=seeds.NUMBERINGS, default="increment", help="seeds of a batch: %(choices)s"
-    )
-    parser.add_argument("--preset", action="append", default=[], metavar="NAME", help="apply a preset; may be repeated")
-    for name, param in PARAMS.items():
-        if name not in ("prompt", "seed"):
-            names = ["--negative"] if name == "negative_prompt" else []
-            default = "by model" if name in ("width", "height", "steps", "cfg_scale", "sampler") else param.default
-            note = f" (default: {default})" if default != "" else ""
-            parser.add_argument(f"--{name.replace('_', '-')}", *names, dest=name, metavar=_metavar(param),
-                                help=(param.help + note).replace("%", "%%"))  # fmt: skip
-    parser.add_argument("--json", action="store_true", help="print one JSON object a picture: path, seed, recipe")
-    parser.set_defaults(command=_make)
-
-
-def _metavar(param: Param) -> str:
-    if isinstance(param, Choice):
-        return "NAME"
-    return "TEXT" if isinstance(param.default, str) else "N"
-
-
 def _add_info(parser: argparse.ArgumentParser) -> None:
-    _add_engine(parser)
+    add_engine(parser)
     parser.add_argument(
         "file", type=Path, metavar="FILE", help="a picture: PNG, JPEG or WebP; also by its name below outputs"
     )
@@ -152,7 +112,7 @@ def _add_info(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_verify(parser: argparse.ArgumentParser) -> None:
-    _add_data_dir(parser)
+    add_data_dir(parser)
     parser.add_argument(
         "paths",
         type=Path,
@@ -171,7 +131,7 @@ def _add_verify(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_reproduce(parser: argparse.ArgumentParser) -> None:
-    _add_engine(parser)
+    add_engine(parser)
     parser.add_argument(
         "files", type=Path, nargs="+", metavar="FILE", help="pictures; also by their names below outputs"
     )
@@ -182,84 +142,15 @@ def _add_reproduce(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(command=_reproduce)
 
 
-def _settings(arguments: argparse.Namespace, **more: Any) -> Settings:
-    data_dir = (arguments.data_dir or default_data_dir()).expanduser().resolve()
-    models_dir = arguments.models_dir.expanduser().resolve() if arguments.models_dir else None
-    return Settings(data_dir=data_dir, models_dir=models_dir, device=arguments.device, dtype=arguments.dtype, **more)
-
-
 def _serve(arguments: argparse.Namespace) -> int:
     from webui.serve import serve
 
     if not 0 <= arguments.port <= 65535:
         raise BadValue("port", "--port", arguments.port, "a whole number from 0 to 65535, 0 for any free one")
     host = "0.0.0.0" if arguments.listen else "127.0.0.1"
-    return serve(_settings(arguments, model=arguments.model, host=host, port=arguments.port))
-
-
-def _make(arguments: argparse.Namespace) -> int:
-    from webui.studio import COUNT, Studio
-
-    given = {
-        name: getattr(arguments, name)
-        for name in PARAMS
-        if getattr(arguments, name, None) is not None and name != "seed"
-    }
-    values = _parse(given)
-    with TemporaryDirectory(prefix="reseed-") as folder:  # a queue of its own: a server's jobs are not ours to run
-        settings = _settings(arguments, model=values.get("model"), journal_file=Path(folder) / "jobs.db")
-        studio = Studio.open(settings)
-        try:
-            known = studio.presets()
-            for name in arguments.preset:
-                values = presets.find(name, known).apply(values)
-            recipes = studio.recipes(values, arguments.seed, COUNT.parse(arguments.count), arguments.numbering)
-            studio.start()
-            return _follow(studio, studio.jobs.submit(recipes).job, arguments.json)
-        finally:
-            studio.close()
-
-
-def _parse(given: dict[str, str]) -> dict[str, Any]:
-    """Read the options' texts, naming everything that is wrong at once."""
-    values: dict[str, Any] = {}
-    problems = []
-    for name, text in given.items():
-        try:
-            values[name] = PARAMS[name].parse(text)
-        except BadValue as problem:
-            problems.append(problem)
-    if problems:
-        raise BadRecipe(problems)
-    return values
-
-
-def _follow(studio: Any, job: str, as_json: bool) -> int:
-    from tqdm import tqdm
-
-    printed = 0
-    with tqdm(total=1.0, bar_format="{desc} {percentage:3.0f}% |{bar}| {postfix}", leave=False, file=sys.stderr,
-              disable=None) as bar:  # fmt: skip
-        for progress in studio.jobs.watch(job):
-            for record in progress.records[printed:]:
-                bar.clear()
-                _print_record(record, as_json)
-            printed = len(progress.records)
-            bar.set_description_str(f"picture {min(progress.index + 1, progress.count)} of {progress.count}")
-            bar.n = min(1.0, (printed + progress.step / max(1, progress.steps)) / progress.count)
-            bar.set_postfix_str("" if progress.eta is None else f"{progress.eta:.0f} s left")
-    if progress.error:
-        raise JobError(progress.error)
-    return 0 if progress.status == "succeeded" else FAILED
-
-
-def _print_record(record: Any, as_json: bool) -> None:
-    if as_json:
-        data = {"path": str(record.path), "seed": str(record.recipe.seed), "pixels_sha256": record.pixels_sha256,
-                "recipe": record.recipe.to_dict(), "fingerprint": record.fingerprint.to_dict()}  # fmt: skip
-        print(json.dumps(data, ensure_ascii=False), flush=True)
-    else:
-        print(f"{record.path}  seed {record.recipe.seed}", flush=True)
+    return serve(
+        settings_of(arguments, model=arguments.model, host=host, port=arguments.port, **word_settings(arguments))
+    )
 
 
 def _picture(named: Path, outputs: Path) -> Path:
@@ -271,13 +162,12 @@ def _picture(named: Path, outputs: Path) -> Path:
 
 def _info(arguments: argparse.Namespace) -> int:
     from webui import infotext, png, reproduce, verdict
-    from webui.engine.checkpoints import Catalog
+    from webui.studio import catalog
 
-    settings = _settings(arguments)
+    settings = settings_of(arguments)
     path = _picture(arguments.file, settings.outputs)
     found = png.read(path)
-    catalog = Catalog(settings.models, hashes=settings.cache / "hashes.json")
-    judged = reproduce.expected(found, catalog, verdict.present(settings.device, settings.dtype))
+    judged = reproduce.expected(found, catalog(settings), verdict.present(settings.device, settings.dtype))
     values = found.reading.values if found.reading is not None else {}
     if not arguments.json:
         ours = infotext.format(found.recipe) if found.recipe is not None else ""
@@ -290,6 +180,7 @@ def _info(arguments: argparse.Namespace) -> int:
         data |= {"seed": str(found.recipe.seed), "recipe": found.recipe.to_dict()}
     if found.fingerprint is not None:
         data |= {"fingerprint": found.fingerprint.to_dict(), "pixels_sha256": found.pixels_sha256}
+        data |= {"lineage": found.lineage.to_dict()}
     if found.reading is not None:
         values = {name: str(value) if name == "seed" else value for name, value in values.items()}
         data |= {"values": values, "rest": found.reading.rest, "problems": [str(one) for one in found.reading.problems]}
@@ -320,18 +211,18 @@ def _verify(arguments: argparse.Namespace) -> int:
 
 def _reproduce(arguments: argparse.Namespace) -> int:
     from webui import reproduce
-    from webui.engine.checkpoints import Catalog
     from webui.engine.diffusion import DiffusionEngine
+    from webui.studio import catalog
 
-    settings, target = _settings(arguments), arguments.difference
+    settings, target = settings_of(arguments), arguments.difference
     if target is not None and (len(arguments.files) > 1 or target.exists() or not target.absolute().parent.is_dir()):
         rule = "a new file in a folder that is there, and given with one FILE only"
         raise BadValue("difference", "--difference", str(target), rule)
-    catalog = Catalog(settings.models, hashes=settings.cache / "hashes.json")
-    engine = DiffusionEngine(catalog, settings.device, settings.dtype)
+    here = catalog(settings)
+    engine = DiffusionEngine(here, settings.device, settings.dtype)
     statuses = []
     for named in arguments.files:
-        result = reproduce.reproduce(_picture(named, settings.outputs), engine, catalog)
+        result = reproduce.reproduce(_picture(named, settings.outputs), engine, here)
         factor = reproduce.write_difference(result, target) if target is not None else None
         if arguments.json:
             drawn = None if factor is None else {"path": str(target.absolute()), "factor": factor}

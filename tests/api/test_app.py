@@ -1,12 +1,16 @@
 """The routes: pictures byte for byte, nothing but ids, and the guard's matrix."""
 
+import io
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 from starlette.testclient import TestClient
 
+from tests.damage import other_pixels
+from webui import pixels, png
 from webui.api.app import create
 from webui.api.guard import split_host
 from webui.engine.checkpoints import Catalog
@@ -53,6 +57,40 @@ def record(studio: Studio) -> Record:
 # ---- pictures ----------------------------------------------------------------------------------------------
 
 
+def test_the_difference_that_a_check_found_is_served_while_it_is_remembered(
+    client: TestClient, studio: Studio, record: Record
+) -> None:
+    engine: Any = studio.engine
+    engine.model_hash = studio.catalog.hash(studio.about("reseed"))
+    mine = list(studio.jobs.watch(studio.jobs.submit([record.recipe.but(model_hash="")]).job))[-1].records[0]
+    other_pixels(mine.path)
+    check = studio.checks.start(mine)
+    list(studio.jobs.watch(check.job))
+    answer = client.get(f"/differences/{check.job}.png")
+    assert answer.headers["content-type"] == "image/png"
+    assert png.read_texts(answer.content)["Comment"].startswith(f"Difference of {mine.path.name}, times")
+    for job in (record.id, "..%2f..%2fjobs", "x"):
+        assert client.get(f"/differences/{job}.png").status_code == 404
+
+
+def test_the_grid_of_a_sweep_is_drawn_as_it_stands(client: TestClient, studio: Studio, record: Record) -> None:
+    planned = studio.plan(
+        [("RNG", "NV, CPU"), ("Noise layout", "plain, centred")], {"steps": 1, "width": 64, "height": 64}
+    )
+    job = list(studio.jobs.watch(studio.sweep(planned).job))[-1]
+    answer = client.get(f"/sweeps/{job.job}.png")
+    assert answer.headers["content-type"] == "image/png"
+    assert answer.headers["cache-control"] == "no-store"
+    assert png.read_texts(answer.content)["sweep"] == planned.layout.to_json()
+    job.records[0].path.unlink()
+    assert client.get(f"/sweeps/{job.job}.png").content != answer.content
+    alone = studio.jobs.submit([record.recipe]).job
+    for other, words in ((alone, "no sweep"), ("x", "There is no job"), ("..%2f..%2fjobs", "Not Found")):
+        answer = client.get(f"/sweeps/{other}.png")
+        assert answer.status_code == 404
+        assert words in answer.json()["detail"]
+
+
 def test_a_picture_is_served_byte_for_byte_under_its_own_name(client: TestClient, record: Record) -> None:
     answer = client.get(f"/pictures/{record.id}.png")
     assert answer.content == record.path.read_bytes()
@@ -61,6 +99,23 @@ def test_a_picture_is_served_byte_for_byte_under_its_own_name(client: TestClient
     assert "immutable" in answer.headers["cache-control"]
     assert answer.headers["x-content-type-options"] == "nosniff"
     assert answer.headers["cross-origin-resource-policy"] == "same-origin"
+
+
+def test_a_draft_is_served_enlarged_while_it_is_kept(client: TestClient, studio: Studio) -> None:
+    recipe = Recipe.of(prompt="a lake", seed=7, steps=4, width=64, height=64)
+    *_, sheet = studio.jobs.watch(studio.jobs.submit([recipe], kind="explore").job)
+    ((_, key),) = sheet.drafts
+    answer = client.get(f"/drafts/{key}.png?{sheet.job}")
+    assert answer.headers["content-type"] == "image/png"
+    assert "immutable" in answer.headers["cache-control"]
+    shown, draft = Image.open(io.BytesIO(answer.content)), studio.drafts.load(key)
+    assert draft is not None
+    assert (draft.preview.size, shown.size) == ((16, 16), (256, 256))
+    assert pixels.compare(shown.resize(draft.preview.size, Image.Resampling.BOX), draft.preview).mean < 4
+    assert client.get(f"/drafts/{key}.png", headers={"host": "evil.example"}).status_code == 421
+    (studio.settings.drafts / f"{key}.safetensors").unlink()
+    gone = client.get(f"/drafts/{key}.png")
+    assert (gone.status_code, gone.json()["detail"][:32]) == (404, "There is no draft of that key: d")
 
 
 def test_a_thumbnail_is_small(client: TestClient, record: Record) -> None:
@@ -87,7 +142,7 @@ def test_a_thumbnail_is_small(client: TestClient, record: Record) -> None:
     ],
 )
 def test_what_is_no_id_is_not_found(client: TestClient, record: Record, id: str) -> None:
-    for path in (f"/pictures/{id}.png", f"/thumbnails/{id}"):
+    for path in (f"/pictures/{id}.png", f"/thumbnails/{id}", f"/drafts/{id}.png"):
         answer = client.get(path)
         assert answer.status_code == 404, path
         assert b"root:" not in answer.content

@@ -1,9 +1,10 @@
-"""The application: pictures, thumbnails and the answer to "are you there", behind the guard.
+"""The application: pictures, thumbnails, drafts and the answer to "are you there", behind the guard.
 
 The promise: a picture is served byte for byte as it was saved, and no text from a client ever becomes a path: an id
 is looked up in the gallery, and the path is the gallery's own.
 """
 
+import io
 import re
 import socket
 from typing import Final
@@ -13,9 +14,10 @@ from fastapi.responses import FileResponse, JSONResponse
 from starlette.requests import Request
 from starlette.responses import Response
 
-from webui import __version__
+from webui import __version__, grid_picture, sweeping
 from webui.api.guard import LOOPBACK, Guard
-from webui.errors import ReseedError, StorageError
+from webui.drafts import enlarged
+from webui.errors import JobError, ReseedError, StorageError
 from webui.gallery import Record
 from webui.studio import Studio
 
@@ -64,6 +66,37 @@ def _add_routes(app: FastAPI, studio: Studio) -> None:
             content_disposition_type="inline",
             headers={"Cache-Control": FOREVER},
         )
+
+    @app.get("/differences/{job}.png")
+    def difference(job: str) -> Response:
+        """Serve the difference that a check of a picture found, drawn when it is asked for."""
+        data = studio.checks.difference(job)
+        if data is None:
+            raise HTTPException(
+                404, "There is no difference of that check: it is drawn while the program remembers it."
+            )
+        return Response(data, media_type="image/png", headers={"Cache-Control": FOREVER})
+
+    @app.get("/sweeps/{job}.png")
+    def sweep(job: str) -> Response:
+        """Serve the grid picture of a sweep as it stands now, drawn when it is asked for."""
+        try:
+            progress = studio.jobs.progress(job)
+            layout = sweeping.layout_of(progress)
+        except JobError as error:
+            raise HTTPException(404, str(error)) from None
+        data = grid_picture.draw(layout, sweeping.places(layout, progress))
+        return Response(data, media_type="image/png", headers={"Cache-Control": "no-store"})
+
+    @app.get("/drafts/{key}.png")
+    def draft(key: str) -> Response:
+        """Serve what a draft shows, enlarged."""
+        found = studio.drafts.load(key)
+        if found is None:
+            raise HTTPException(404, "There is no draft of that key: drafts that are not used go when room is needed.")
+        buffer = io.BytesIO()
+        enlarged(found.preview).save(buffer, "PNG")
+        return Response(buffer.getvalue(), media_type="image/png", headers={"Cache-Control": FOREVER})
 
     @app.get("/thumbnails/{id}")
     def thumbnail(id: str) -> Response:
