@@ -1,7 +1,8 @@
 """Make the documentation's screenshots from a running program: ``scripts/screenshots.py OUTDIR``.
 
 Starts its own server on a free port over a throw-away data folder and drives an installed Chromium through the states
-of the page: empty, running, finished, a batch, mistakes at the fields, a dropped picture; light, dark and narrow.
+of the page: empty, running, finished, a batch, mistakes at the fields, a dropped picture, two compared, a contact
+sheet; light, dark, narrow.
 ``--engine diffusion`` uses the bundled model, ``--engine fake`` needs none; ``--only NAME`` takes a part of them.
 """
 
@@ -42,9 +43,9 @@ LOOKS: dict[str, dict[str, Any]] = {
 def served(data: Path, engine: str, delay: float) -> Iterator[str]:
     """Serve the program over a data folder; give its address."""
     settings = Settings(data_dir=data)
-    studio = (
-        Studio(settings, FakeEngine(delay), Catalog(settings.models)) if engine == "fake" else Studio.open(settings)
-    )
+    catalog = Catalog(settings.models)
+    fake = FakeEngine(delay, catalog.hash(catalog.find("reseed")))
+    studio = Studio(settings, fake, catalog) if engine == "fake" else Studio.open(settings)
     studio.start()
     listener = socket.create_server(("127.0.0.1", 0))
     server = uvicorn.Server(uvicorn.Config(application(studio), log_level="warning", timeout_graceful_shutdown=1))
@@ -87,6 +88,13 @@ def batch(page: Page) -> None:
     page.wait_for_function("document.querySelectorAll('#strip .tile:not(.live)').length >= 2", timeout=120_000)
 
 
+def verified(page: Page) -> None:
+    """A picture that was made again and compared."""
+    page.wait_for_function("document.querySelector('#stop').disabled", timeout=240_000)
+    page.get_by_role("button", name="Verify").click()
+    page.locator("#check .identical").wait_for(timeout=240_000)
+
+
 def mistakes(page: Page) -> None:
     """Sentences at the fields that are not right."""
     page.wait_for_function("document.querySelector('#stop').disabled", timeout=240_000)
@@ -107,13 +115,54 @@ def dropped(page: Page) -> None:
     page.evaluate("scrollTo(0, 0)")
 
 
+def compared(page: Page) -> None:
+    """A picture of the dropped recipe with other words, compared with the one that was dropped."""
+    page.get_by_role("button", name="Load everything").click()
+    page.get_by_text("The whole recipe is in the form.").wait_for()
+    page.locator("#prompt textarea").fill("a house by a lake in winter, ducks")
+    page.locator("#count input[type=number]").fill("1")
+    page.locator("#go").click()
+    page.locator("#changed ins").first.wait_for(timeout=120_000)
+    page.get_by_role("button", name="Compare", exact=True).click()
+    page.wait_for_function("document.querySelectorAll('#compare img').length === 2")
+    page.evaluate("Promise.all([...document.querySelectorAll('#compare img')].map((image) => image.decode()))")
+
+
+def searched(page: Page) -> None:
+    """The history, searched for two words of the prompt."""
+    page.get_by_label("Search the history").fill("house sunset")
+    page.locator("#history").get_by_role("button", name="Every picture").wait_for()
+    page.locator("#past").scroll_into_view_if_needed()
+
+
+def explored(page: Page) -> None:
+    """A contact sheet of drafts, three of them finished and two chosen."""
+    page.get_by_role("button", name="Every picture").click()
+    page.locator("#prompt textarea").fill("a house by a lake, mountains")
+    page.locator("#seed input, #seed textarea").fill("406220")
+    page.locator("#go-explore").click()
+    page.wait_for_function("document.querySelectorAll('#sheet .draft').length === 12", timeout=240_000)
+    for number in (1, 4, 6):
+        page.locator("#sheet .draft .pick").nth(number).click()
+    page.get_by_role("button", name="Finish 3 chosen").click()
+    page.wait_for_function("document.querySelectorAll('#sheet .finished').length === 3", timeout=240_000)
+    for number in (0, 2):
+        page.locator("#sheet .draft .pick").nth(number).click()
+    page.evaluate("Promise.all([...document.querySelectorAll('#sheet img')].map((image) => image.decode()))")
+    page.evaluate("scrollTo(0, 0)")
+
+
 STATES: dict[str, Callable[[Page], None]] = {
     "empty": empty,
     "running": running,
     "finished": finished,
     "batch": batch,
+    "verified": verified,
     "mistakes": mistakes,
     "dropped": dropped,
+    "compared": compared,
+    "searched": searched,
+    "explored": explored,
 }
 
 

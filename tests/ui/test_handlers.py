@@ -11,13 +11,13 @@ import gradio as gr
 import pytest
 
 from tests.ui.loop import run
-from webui.jobs import Progress
-from webui.png import PictureText
+from webui.engine.checkpoints import Catalog
+from webui.engine.fake import FakeEngine
+from webui.progress import Progress
 from webui.studio import Studio
 from webui.ui import form
 from webui.ui.desk import Desk
-from webui.ui.handlers import NO_PICTURE, VIEW, Handlers, swap, with_seed
-from webui.verdict import present
+from webui.ui.handlers import NO_PICTURE, VIEW, Handlers, swap
 
 SKIP = gr.skip()
 NAMES = ["memory", "shown", *form.NAMES, *form.EXTRA]
@@ -31,7 +31,8 @@ def handlers(studio: Studio) -> Handlers:
 
 def arguments(studio: Studio, **changes: Any) -> list[Any]:
     """Return what a click on Generate sends."""
-    values = {**studio.defaults(), "prompt": "a lake", "steps": 3, "seed": "", "count": 1, "numbering": "increment"}
+    extra = {"seed": "", "count": 1, "numbering": "increment", "styles": [], "parent": "", "share": 0}
+    values = {**studio.defaults(), "prompt": "a lake", "steps": 3, **extra}
     return [{**values, **changes}[name] for name in [*form.NAMES, *form.EXTRA]]
 
 
@@ -91,6 +92,10 @@ def test_every_wrong_field_is_named_at_once(handlers: Handlers, studio: Studio) 
     assert set(found) == {"seed", "steps", "width", "prompt"}
 
 
+def test_too_many_styles_are_a_sentence_at_their_field(handlers: Handlers, studio: Studio) -> None:
+    assert "at most 32 names" in wrong(handlers.check([], "", *arguments(studio, styles=["x"] * 33)))["styles"]
+
+
 def test_new_seed_ignores_what_is_in_the_field_even_if_it_is_wrong(handlers: Handlers, studio: Studio) -> None:
     assert wrong(handlers.check_new([], "", *arguments(studio, seed="abc"))) == {}
     memory, _ = handlers.submit_new([], "", *arguments(studio, seed="5"))
@@ -98,10 +103,11 @@ def test_new_seed_ignores_what_is_in_the_field_even_if_it_is_wrong(handlers: Han
 
 
 def test_same_seed_takes_the_seed_on_screen(handlers: Handlers, studio: Studio) -> None:
-    shown = str(2**64 - 1)
+    shown = f"{'ab' * 16}@{2**64 - 1}"
     assert wrong(handlers.check_same([], shown, *arguments(studio, seed="abc"))) == {}
     memory, _ = handlers.submit_same([], shown, *arguments(studio, seed="5"))
-    assert studio.jobs.progress(memory[0]).recipes[0].seed == 2**64 - 1
+    *_, last = studio.jobs.watch(memory[0])
+    assert (last.recipes[0].seed, last.records[0].lineage.parent) == (2**64 - 1, "ab" * 16)
 
 
 def test_same_seed_without_a_picture_says_so(handlers: Handlers, studio: Studio) -> None:
@@ -211,7 +217,7 @@ def test_stop_keeps_what_is_finished(handlers: Handlers) -> None:
     memory, _ = handlers.submit([], "", *arguments(handlers.studio, seed="1-50"))
     for progress in handlers.studio.jobs.watch(memory[0]):
         if len(progress.records) == 1:
-            handlers.stop(memory)
+            handlers.stop(memory, request())
     page = last(drain(handlers.follow(memory, request())))
     assert "Stopped:" in page["status"]
     assert 'data-seed="1' in page["stage"]
@@ -241,7 +247,7 @@ def test_an_error_is_shown_as_its_sentence(handlers: Handlers, monkeypatch: pyte
 
 
 def test_more_history_is_shown_page_by_page(handlers: Handlers, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("webui.ui.handlers.PAGE_OF_HISTORY", 2)
+    monkeypatch.setattr("webui.ui.history.PAGE_OF_HISTORY", 2)
     handlers.desk.tab("tab").depth = 2
     memory, _ = make(handlers, seed="1-5")
     page = last(drain(handlers.follow(memory, request())))
@@ -274,22 +280,9 @@ def test_a_tab_without_a_heartbeat_goes_on_watching_until_a_newer_watcher_comes(
 # ---- seeds -------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("seed", [0, 2**32 - 1, 2**53 + 1, 2**63, 2**64 - 1])
-def test_recycle_writes_every_digit(handlers: Handlers, seed: int) -> None:
-    assert handlers.recycle(str(seed))[0] == str(seed)
-    assert handlers.reuse(event(seed=str(seed)))[0] == str(seed)
-
-
-@pytest.mark.parametrize("shown", ["", "-1", "abc", str(2**64)])
-def test_recycle_never_writes_what_is_no_seed(handlers: Handlers, shown: str) -> None:
-    written, said = handlers.recycle(shown)
-    assert written == SKIP
-    assert 'class="wrong"' in said
-
-
 @pytest.mark.parametrize(
     ("text", "shown", "expected"),
-    [("7", "", "8"), (str(2**64 - 2), "", str(2**64 - 1)), (str(2**53), "", str(2**53 + 1)), ("-1", "41", "42")],
+    [("7", "", "8"), (str(2**64 - 2), "", str(2**64 - 1)), (str(2**53), "", str(2**53 + 1)), ("-1", "9f3c@41", "42")],
 )
 def test_plus_one_is_exact(handlers: Handlers, text: str, shown: str, expected: str) -> None:
     assert handlers.step_up(text, shown)[0] == expected
@@ -306,67 +299,6 @@ def test_dice_writes_minus_one(handlers: Handlers) -> None:
     assert handlers.dice()[0] == "-1"
 
 
-def test_a_seed_is_put_among_the_arguments(studio: Studio) -> None:
-    assert form.read(with_seed(arguments(studio, seed="x"), "9"))[1] == "9"
-
-
-# ---- recipes into the form ---------------------------------------------------------------------------------
-
-
-def test_the_recipe_of_a_picture_is_loaded(handlers: Handlers) -> None:
-    _, job = make(handlers, seed="9", prompt="a lake at dawn")
-    *changed, said = handlers.load(event(id=job.records[0].id, what="all"))
-    filled = dict(zip([*form.NAMES, *form.EXTRA], changed, strict=True))
-    assert (filled["prompt"], filled["seed"], filled["count"]) == ("a lake at dawn", "9", 1)
-    assert "The whole recipe is in the form." in said
-    assert handlers.load(event(id="nothing", what="all"))[:-1] == [SKIP] * len(changed)
-
-
-def test_loading_a_recipe_says_whether_the_same_picture_can_be_expected(handlers: Handlers, tmp_path: Path) -> None:
-    _, job = make(handlers, seed="9")
-    *_, said = handlers.load(event(id=job.records[0].id, what="all"))
-    assert "The picture will differ here." in said  # the fake engine is another program than the one that is installed
-    *_, said = handlers.load(event(id=job.records[0].id, what="seed"))
-    assert "differ" not in said
-    studio = handlers.studio
-    checkpoint = studio.about("reseed")
-    now = replace(present("cpu", "float32"), model="reseed", model_hash=studio.catalog.hash(checkpoint))
-    text = PictureText(job.records[0].recipe, now, job.records[0].pixels_sha256)
-    assert studio.recall(text).kind == "expected identical"
-    copy = tmp_path / "dropped.png"
-    copy.write_bytes(job.records[0].path.read_bytes())
-    drawn, _, _ = handlers.inspect(str(copy))
-    assert "The picture will differ here." in drawn
-
-
-def test_a_dropped_picture_is_read_and_its_copy_deleted(handlers: Handlers, tmp_path: Path) -> None:
-    _, job = make(handlers, seed="9", prompt="<b>bold</b>")
-    copy = tmp_path / "dropped <i>.png"
-    copy.write_bytes(job.records[0].path.read_bytes())
-    drawn, values, emptied = handlers.inspect(str(copy))
-    assert values["seed"] == 9
-    assert "&lt;b&gt;bold" in drawn
-    assert "<b>bold" not in drawn
-    assert "<i>" not in drawn
-    assert emptied is None
-    assert not copy.exists()
-    taken = handlers.take(event(what="seed"), values)
-    assert taken[len(form.NAMES)] == "9"
-    assert taken[-1] == ""
-    assert handlers.take(event(what="nothing"), values)[0] == SKIP
-
-
-@pytest.mark.parametrize("data", [b"", b"not a picture", b"\x89PNG\r\n\x1a\n"])
-def test_a_file_that_cannot_be_read_gets_a_sentence(handlers: Handlers, tmp_path: Path, data: bytes) -> None:
-    file = tmp_path / "bad.png"
-    file.write_bytes(data)
-    drawn, values, _ = handlers.inspect(str(file))
-    assert 'role="alert"' in drawn
-    assert values == {}
-    assert not file.exists()
-    assert handlers.inspect(None) == (SKIP, SKIP, SKIP)
-
-
 # ---- small things ------------------------------------------------------------------------------------------
 
 
@@ -381,13 +313,28 @@ def test_a_change_of_model_changes_only_a_size_that_was_the_models_own(handlers:
 def test_tokens_are_counted_and_sizes_swapped(handlers: Handlers) -> None:
     assert "3/75" in handlers.count_tokens("a blue lake", "reseed")
     assert swap(512, 768) == (768, 512)
-    assert handlers.example(event(text="a lake")) == "a lake"
 
 
 def test_the_words_that_a_model_knows_are_buttons(handlers: Handlers) -> None:
     drawn = handlers.vocabulary("reseed")
     assert 'data-text="at sunset"' in drawn
     assert handlers.vocabulary("nowhere") == ""
+
+
+def test_loras_and_embeddings_that_are_here_are_buttons_and_no_traps(tmp_path: Path, studio: Studio) -> None:
+    catalog = Catalog(loras=tmp_path / "loras", embeddings=tmp_path / "embeddings")
+    for name in ("loras/ink & wash", "embeddings/bad-hand"):
+        (tmp_path / f"{name}.safetensors").parent.mkdir()
+        (tmp_path / f"{name}.safetensors").write_bytes(b"")
+    with_files = Studio(replace(studio.settings, data_dir=tmp_path / "other"), FakeEngine(), catalog)
+    handlers = Handlers(with_files)
+    drawn = handlers.vocabulary("reseed")
+    assert 'data-text="&lt;lora:ink &amp; wash:1&gt;"' in drawn and 'data-text="bad-hand"' in drawn
+    assert 'data-text="at sunset"' in drawn
+    assert "bad-hand" in handlers.vocabulary("nowhere")
+    assert handlers.traps("a lake <lora:ink & wash:1>", "") == ""
+    assert "names a LoRA that is not here" in handlers.traps("a lake <lora:oil:1>", "")
+    with_files.close()
 
 
 def test_a_trap_in_a_prompt_is_named_and_its_text_escaped(handlers: Handlers) -> None:

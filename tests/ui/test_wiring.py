@@ -38,7 +38,8 @@ def call(client: TestClient, studio: Studio, target: str, data: list[Any], trigg
 
 
 def arguments(studio: Studio, seed: str) -> list[Any]:
-    first = {**studio.defaults(), "steps": 2, "prompt": "a lake", "seed": seed, "count": 1, "numbering": "increment"}
+    extra = {"seed": seed, "count": 1, "numbering": "increment", "styles": [], "parent": "", "share": 0}
+    first = {**studio.defaults(), "steps": 2, "prompt": "a lake", **extra}
     return [[], "", *(first[name] for name in [*form.NAMES, *form.EXTRA])]
 
 
@@ -47,6 +48,15 @@ def test_a_click_on_generate_makes_a_picture(client: TestClient, studio: Studio)
     assert success
     job = list(studio.jobs.watch(output["data"][0][0]))[-1]
     assert job.records[0].recipe.seed == 2**64 - 1
+
+
+def test_a_style_that_is_not_there_is_refused_before_the_queue(client: TestClient, studio: Studio) -> None:
+    data = arguments(studio, "7")
+    data[2 + [*form.NAMES, *form.EXTRA].index("styles")] = ["Gone"]
+    status, answer = call(client, studio, "go", data)
+    assert status == 422
+    assert f"Styles must be one of {len(studio.styles()[0])} names; got 'Gone'." in json.dumps(answer)
+    assert studio.jobs.active() == []
 
 
 def test_a_bad_seed_is_refused_before_the_queue(client: TestClient, studio: Studio) -> None:
@@ -64,7 +74,21 @@ def test_nothing_is_public_and_nothing_bypasses_the_queue(client: TestClient, st
 
 def test_the_page_has_what_people_and_tests_look_for(studio: Studio) -> None:
     parts = {part["props"].get("elem_id") for part in build(studio).config["components"]}
-    names = {"go", "go-new", "go-same", "stop", "stage", "status", "strip", "history", "details", "drop", "found"}
+    names = {
+        "go",
+        "go-new",
+        "go-same",
+        "stop",
+        "stage",
+        "status",
+        "strip",
+        "sweep",
+        "go-sweep",
+        "history",
+        "details",
+        "drop",
+        "found",
+    }
     assert names | set(form.NAMES) | set(form.EXTRA) <= parts
 
 

@@ -16,12 +16,32 @@ PATIENCE: Final = 3.0
 """Seconds to wait for the watcher before; one that was lost with its connection may never leave."""
 
 
+@dataclass(frozen=True)
+class Look:
+    """What of the history a tab looks at: a search as typed, the id of a picture whose words are looked for,
+    only the favourites.
+
+    ``before`` is the id of the last picture of the page before, or empty at the newest.
+    """
+
+    text: str = ""
+    words_of: str = ""
+    favourites: bool = False
+    before: str = ""
+
+
 @dataclass
 class Tab:
-    """What one tab is looking at; ``picked`` is a record's id, or empty while the tab follows its jobs."""
+    """What one tab is looking at; ``picked`` is a record's id, or empty while the tab follows its jobs.
+
+    ``shown`` is the id of the record on its stage, ``last`` that of the last one in its history, or empty.
+    """
 
     picked: str = ""
+    shown: str = ""
     depth: int = PAGE_OF_HISTORY
+    look: Look = Look()
+    last: str = ""
     watcher: int = 0
     left: asyncio.Event | None = None
 

@@ -12,12 +12,14 @@ from typing import Any, Final
 import gradio as gr
 
 from webui.errors import BadValue, PictureError
+from webui.hold import SHARE
+from webui.lineage import PARENT, Lineage
 from webui.params import Choice, Number, Param, Seed, Text, Variations, Whole
 from webui.recipe import PARAMS
 from webui.studio import COUNT
 
-HIDDEN: Final = ("seed", "model_hash")
-"""Not drawn from their declaration: the seed field takes more than one seed, the hash follows from the model."""
+HIDDEN: Final = ("seed", "model_hash", "lora_hashes", "embedding_hashes")
+"""Not drawn from their declaration: the seed field takes more than one seed, hashes follow from the files."""
 NAMES: Final = tuple(name for name in PARAMS if name not in HIDDEN)
 MAIN: Final = ("prompt", "negative_prompt", "sampler", "schedule", "steps", "cfg_scale", "width", "height", "model")
 VARY: Final = (
@@ -29,17 +31,39 @@ VARY: Final = (
     "resize_height",
     "noise_layout",
 )
-MORE: Final = tuple(name for name in NAMES if name not in (*MAIN, *VARY))
-"""The parameters that have a place of their own, those that vary a seed, and all others, which are under *More*."""
+DETAILS: Final = (
+    "eta",
+    "eta_ddim",
+    "s_noise",
+    "s_churn",
+    "s_tmin",
+    "s_tmax",
+    "sigma_min",
+    "sigma_max",
+    "rho",
+    "discard_penultimate",
+    "sgm_noise",
+    "noise_schedule",
+    "ngms",
+    "ngms_all",
+    "skip_early_cfg",
+)
+MORE: Final = tuple(name for name in NAMES if name not in (*MAIN, *VARY, *DETAILS))
+"""The parameters that have a place of their own, those that vary a seed, those that are told a sampler, and all others,
+which are under *More*."""
 SLIDES: Final = 10_000
-"""A whole number that may be larger than this is typed: no slider meets it."""
-EXTRA: Final = ("seed", "count", "numbering")
+"""A number with more places than this is typed: no slider meets them."""
+EXTRA: Final = ("seed", "count", "numbering", "styles", "parent", "share")
 NUMBERING_LABELS: Final = (("+1 each", "increment"), ("same", "same"), ("random", "random"))
 
 
 @dataclass(frozen=True)
 class Form:
-    """The components of the form by name: the recipe's parameters, then the seed field, count and numbering."""
+    """The components of the form by name: the recipe's parameters, then what a recipe comes of.
+
+    That is the seed field, count and numbering of a batch, the styles, what was last brought into the form, and the
+    share of the steps that is held to it.
+    """
 
     parts: Mapping[str, Any]
 
@@ -64,9 +88,10 @@ def component(name: str, value: Any, models: Sequence[str] = ()) -> Any:
         return gr.Dropdown([*models], **shared, filterable=True)
     if isinstance(param, Text | Seed):
         return _text(param, {**shared, "value": str(value)})
-    if isinstance(param, Whole) and param.maximum > SLIDES:
-        return gr.Number(**shared, precision=0, minimum=param.minimum, maximum=param.maximum)
     if isinstance(param, Whole | Number):
+        if (param.maximum - param.minimum) / param.step > SLIDES:
+            digits = 0 if isinstance(param, Whole) else None  # no bounds: beyond them our sentence comes, not gradio's
+            return gr.Number(**shared, precision=digits, step=param.step)
         return gr.Slider(param.minimum, param.maximum, step=param.step, **shared, buttons=[])
     if isinstance(param, Choice):
         return gr.Dropdown([*param.choices], **shared, filterable=len(param.choices) > 8)
@@ -119,11 +144,66 @@ def batch_fields() -> tuple[Any, Any]:
     return count, numbering
 
 
-def read(arguments: Sequence[Any]) -> tuple[dict[str, Any], str, int, str]:
-    """Read a handler's arguments: the recipe's values, the seed text, the count and the numbering."""
+def styles_field(labels: Sequence[tuple[str, str]], info: str | None) -> Any:
+    """Make the choice of styles, each by label and name, hidden while there are none and nothing is to be said."""
+    return gr.Dropdown(
+        [*labels],
+        value=[],
+        multiselect=True,
+        allow_custom_value=True,  # a style that is gone gets a sentence of ours
+        label="Styles",
+        info=info,
+        elem_id="styles",
+        visible=bool(labels or info),
+        interactive=True,
+    )
+
+
+def parent_field() -> Any:
+    """Make the hidden field that holds what was last brought into the form; see ``brought``."""
+    return gr.Textbox("", visible="hidden", elem_id="parent")
+
+
+def share_field() -> Any:
+    """Make the slider of the share of the steps that is held to the parent's words, in percent."""
+    return gr.Slider(
+        0, 100, value=0, step=5, label=f"{SHARE.label} (% of the steps)", elem_id="share", buttons=[], interactive=True
+    )
+
+
+def brought(id: str, seed: str = "") -> str:
+    """Write down what was brought into the form: a picture's words, or only its seed; nothing without an id.
+
+    >>> brought("9f3c"), brought("9f3c", "7"), brought("", "7")
+    ('9f3c@', '9f3c@7', '')
+    """
+    return f"{id}@{seed}" if id else ""
+
+
+def parent(brought: str, seed: str) -> str:
+    """Return the parent of what is made with a seed text: a picture that gave only its seed is it while that is there.
+
+    >>> parent("0" * 32 + "@", "-1") == parent("0" * 32 + "@7", " 7 ") == "0" * 32
+    True
+    >>> parent("0" * 32 + "@7", "8"), parent("nonsense@", "8")
+    ('', '')
+    """
+    id, _, held = brought.rpartition("@")
+    return id if PARENT.match(id) and held in ("", seed.strip()) else ""
+
+
+def read(arguments: Sequence[Any]) -> tuple[dict[str, Any], str, int, str, Lineage, float]:
+    """Read a handler's arguments: the recipe's values, seed text, count, numbering, their lineage, the share held."""
     values = dict(zip(NAMES, arguments, strict=False))
-    seed, count, numbering = arguments[len(NAMES) : len(NAMES) + len(EXTRA)]
-    return values, str(seed or ""), _whole(count), str(numbering)
+    seed, count, numbering, styles, came, percent = arguments[len(NAMES) : len(NAMES) + len(EXTRA)]
+    text = str(seed or "")
+    lineage = Lineage(parent(str(came or ""), text), styles=tuple(styles or ()))
+    return values, text, _whole(count), str(numbering), lineage, (percent or 0) / 100
+
+
+def put(arguments: Sequence[Any], **values: Any) -> list[Any]:
+    """Put other values among a form's arguments, by name."""
+    return [values.get(name, value) for name, value in zip([*NAMES, *EXTRA], arguments, strict=True)]
 
 
 def _whole(value: Any) -> Any:
@@ -132,7 +212,7 @@ def _whole(value: Any) -> Any:
 
 
 def updates(values: Mapping[str, Any], models: Sequence[str]) -> tuple[list[Any], list[str]]:
-    """Turn a recipe's values into updates of the form's components, in the order of ``Form.names``.
+    """Turn values by the form's names into updates of its components, in the order of ``Form.names``.
 
     Values that the form cannot hold are left as they are on the page; each gets a sentence in the second list.
     """
@@ -142,9 +222,13 @@ def updates(values: Mapping[str, Any], models: Sequence[str]) -> tuple[list[Any]
         if name == "seed":
             result.append(str(values["seed"]) if "seed" in values else gr.skip())
         elif name == "count":
-            result.append(1 if "seed" in values and len(values) > 1 else gr.skip())
+            result.append(1 if {"seed", "prompt"} <= values.keys() else gr.skip())
+        elif name == "share":  # words that are brought are whole: what they were held to is in them
+            result.append(0 if "prompt" in values else gr.skip())
         elif name not in values:
             result.append(gr.skip())
+        elif name in ("styles", "parent"):
+            result.append(values[name])
         elif name == "model" and values[name] not in models:
             sentences.append(
                 f"The model {values[name]!r} is not here: the form keeps its own, and the picture will differ."
@@ -177,6 +261,18 @@ def part(values: Mapping[str, Any], what: str) -> dict[str, Any]:
     """Choose what to load of a recipe: ``all``, the ``seed`` or the ``prompt`` with its negative."""
     names = {"seed": ("seed",), "prompt": ("prompt", "negative_prompt")}.get(what)
     return {name: value for name, value in values.items() if names is None or name in names}
+
+
+def telling(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Leave out the details of a sampler that are at their defaults: few pictures were made with others."""
+    return {name: value for name, value in values.items() if name not in DETAILS or value != PARAMS[name].default}
+
+
+def told(lineage: Lineage) -> list[tuple[str, str]]:
+    """List what a lineage says, by labels."""
+    rows = [("Template", lineage.template), ("Negative template", lineage.negative_template)]
+    rows += [("Styles", ", ".join(lineage.styles)), ("Parent", lineage.parent)]
+    return [row for row in rows if row[1]]
 
 
 def shown(values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

@@ -1,31 +1,37 @@
-"""What the buttons do: hand the form to the studio, watch and cancel jobs, pick pictures, load recipes.
+"""What the buttons do: hand the form to the studio, watch and cancel jobs, pick pictures, change seeds.
 
 The promise: a handler starts, watches or stops a job and never makes a picture itself, so closing, reloading or
 losing the page loses nothing. A sentence about a field goes to the field; nothing is queued until all are right.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
-from pathlib import Path
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any, Final
 
 import gradio as gr
 
-from webui import png, prompt_traps, seeds
-from webui.errors import BadRecipe, BadValue, JobError, PictureError, ReseedError
+from webui import prompt_traps, seeds
+from webui.errors import BadRecipe, BadValue, ReseedError
 from webui.gallery import Record
-from webui.jobs import Progress
+from webui.journal import origin
+from webui.lineage import Lineage
+from webui.progress import Progress
 from webui.studio import Studio
-from webui.ui import form, views
-from webui.ui.desk import PAGE_OF_HISTORY, Desk
-from webui.verdict import Verdict
+from webui.ui import branch, form, sweeping, views
+from webui.ui import memory as remembered
+from webui.ui.changed import Changed
+from webui.ui.compare import Comparing
+from webui.ui.desk import Desk, Tab
+from webui.ui.events import seed_of, text_of
+from webui.ui.exploring import Exploring, Sheet
+from webui.ui.history import Past
+from webui.ui.sweeping import Sweeping
+from webui.ui.verifying import Verifying
 
 POLL: Final = 0.05
 """Seconds between two looks at a job: a watcher sleeps on the event loop and holds no thread."""
-REMEMBERED: Final = 20
-"""Jobs that a browser remembers having started."""
 NO_PICTURE: Final = "There is no picture on screen yet: press Generate first."
-VIEW: Final = ("stage", "status", "strip", "history", "details", "stop")
+VIEW: Final = ("stage", "check", "changed", "sheet", "status", "strip", "sweep", "history", "branch", "details", "stop")
 """The outputs of everything that draws, in this order."""
 
 
@@ -35,65 +41,74 @@ class Handlers:
     def __init__(self, studio: Studio) -> None:
         self.studio = studio
         self.desk = Desk()
+        self.past = Past(studio, self.desk)
+        self.verifying = Verifying(studio, self.desk)
+        self.sweeping = Sweeping(studio, self.desk)
+        self.exploring = Exploring(studio, self.desk)
+        self.changed = Changed(studio.gallery, self.desk)
+        self.comparing = Comparing(studio.gallery, self.changed)
 
     # ---- starting and stopping -------------------------------------------------------------------------------------
 
     def check(self, memory: Any, shown: str, *arguments: Any) -> list[Any]:
         """Check the form before anything is queued; give each field that is not right its sentence."""
-        found = self._problems(arguments)
-        names = ("memory", "shown", *form.NAMES, *form.EXTRA)
-        return [gr.validate(name not in found, found.get(name, "")) for name in names]
+        return _verdicts(lambda: self.studio.settle(*form.read(arguments)))
 
     def check_same(self, memory: Any, shown: str, *arguments: Any) -> list[Any]:
         """Check the form for *same seed*: the seed is that of the picture on screen."""
-        verdicts = self.check(memory, shown, *with_seed(arguments, shown))
+        verdicts = self.check(memory, shown, *form.put(arguments, seed=seed_of(shown)))
         if not shown:
             verdicts[2 + len(form.NAMES)] = gr.validate(False, NO_PICTURE)
         return verdicts
 
     def check_new(self, memory: Any, shown: str, *arguments: Any) -> list[Any]:
         """Check the form for *new seed*: whatever is in the seed field, a seed is drawn."""
-        return self.check(memory, shown, *with_seed(arguments, "-1"))
+        return self.check(memory, shown, *form.put(arguments, seed="-1"))
 
-    def _problems(self, arguments: Sequence[Any]) -> dict[str, str]:
-        try:
-            self.studio.recipes(*form.read(arguments))
-        except BadRecipe as error:
-            found: dict[str, str] = {}
-            for problem in error.errors:
-                found.setdefault(problem.field, str(problem))
-            return found
-        return {}
+    def check_explore(self, memory: Any, shown: str, *arguments: Any) -> list[Any]:
+        """Check the form for *Explore*, which has a count of its own."""
+        return _verdicts(lambda: self.studio.settle_seeds(*_to_explore(arguments)))
 
     def submit(self, memory: Any, shown: str, *arguments: Any) -> tuple[list[str], str]:
         """Queue what the form asks for; return the jobs that this browser follows, and an empty note."""
+        return self._queue(memory, lambda: self.studio.submit(*form.read(arguments)))
+
+    def explore(self, memory: Any, shown: str, *arguments: Any) -> tuple[list[str], str]:
+        """Queue a contact sheet of drafts of what the form asks for."""
+        return self._queue(memory, lambda: self.studio.explore(*_to_explore(arguments)))
+
+    def sweep(self, memory: Any, *arguments: Any) -> tuple[list[str], str]:
+        """Queue a sweep of what axes and form ask for."""
+        return self._queue(memory, lambda: self.sweeping.submit(arguments))
+
+    def _queue(self, memory: Any, submit: Callable[[], Progress]) -> tuple[list[str], str]:
         try:
-            job = self.studio.submit(*form.read(arguments)).job
+            job = submit().job
         except ReseedError as error:
             raise gr.Error(str(error), title="Nothing was queued", print_exception=False) from None
-        return [*_ids(memory), job][-REMEMBERED:], views.note("")
+        return remembered.remember(self.studio.jobs, memory, job), views.note("")
 
     def submit_same(self, memory: Any, shown: str, *arguments: Any) -> tuple[list[str], str]:
-        """Queue with the seed of the picture on screen; the form stays as it is."""
-        return self.submit(memory, shown, *with_seed(arguments, shown))
+        """Queue with the seed of the picture on screen, which is the parent then; the form stays as it is."""
+        return self.submit(memory, shown, *form.put(arguments, seed=seed_of(shown), parent=shown))
 
     def submit_new(self, memory: Any, shown: str, *arguments: Any) -> tuple[list[str], str]:
         """Queue with a fresh seed; the form stays as it is."""
-        return self.submit(memory, shown, *with_seed(arguments, "-1"))
+        return self.submit(memory, shown, *form.put(arguments, seed="-1"))
 
-    def stop(self, memory: Any) -> None:
-        """Stop the picture being made; what is finished stays, and jobs that wait go on."""
-        for job in self._jobs(memory):
-            if not job.done:
-                self.studio.jobs.cancel(job.job)
-                return
+    def stop(self, memory: Any, request: gr.Request) -> None:
+        """Stop the picture being made, or made again; what is finished stays, and jobs that wait go on."""
+        ours = [*self._jobs(memory), *self.verifying.work(self.desk.tab(request.session_hash))]
+        going = sorted((job for job in ours if not job.done), key=lambda job: job.status == "pending")
+        for job in going[:1]:
+            self.studio.jobs.cancel(job.job)
 
     def drop(self, memory: Any) -> list[str]:
         """Take the jobs that wait out of the queue and forget them; the one being made goes on."""
         dropped = [job.job for job in self._jobs(memory) if not job.done][1:]
         for job in dropped:
             self.studio.jobs.cancel(job)
-        return [id for id in _ids(memory) if id not in dropped]
+        return [id for id in remembered.ids(memory) if id not in dropped]
 
     # ---- watching --------------------------------------------------------------------------------------------------
 
@@ -121,51 +136,50 @@ class Handlers:
         while self.desk.watching(session, number):
             jobs = self._jobs(memory, ended)
             tab = self.desk.tab(session)
-            now = (tab.picked, tab.depth, *((job.job, job.seq) for job in jobs))
+            again = self.verifying.work(tab)
+            now = (tab.picked, tab.depth, tab.look, *((job.job, job.seq) for job in [*jobs, *again]))
             if now != seen:
                 seen = now
-                count = (sum(len(job.records) for job in jobs), tab.picked, tab.depth)
-                drawn = await asyncio.to_thread(self._draw, jobs, tab.picked, tab.depth, count != made)
+                count = (sum(len(job.records) for job in jobs), tab.picked, tab.depth, tab.look)
+                drawn = await asyncio.to_thread(self._draw, jobs, tab, count != made)
                 made = count
                 if not self.desk.watching(session, number):
                     return
                 yield [gr.skip() if new in (None, old) else new for new, old in zip(drawn, before, strict=True)]
                 before = [old if new is None else new for new, old in zip(drawn, before, strict=True)]
                 continue  # a picture picked meanwhile is drawn before the last look ends the watch
-            if all(job.done for job in jobs):
+            if all(job.done for job in [*jobs, *again]):
                 return
             await asyncio.sleep(POLL)
 
     def _jobs(self, memory: Any, ended: dict[str, Progress] | None = None) -> list[Progress]:
         """Return the jobs that a browser started, in order; those in ``ended`` are not asked for again."""
-        ended = {} if ended is None else ended
-        known: list[Progress] = []
-        for id in _ids(memory):
-            try:
-                job = ended.get(id) or self.studio.jobs.progress(id)
-            except JobError:  # forgotten with a data folder: the pictures, if any, are in the history
-                continue
-            if job.done:
-                ended[id] = job
-            known.append(job)
-        return known
+        return remembered.known(self.studio.jobs, memory, ended)
 
-    def _draw(self, jobs: Sequence[Progress], picked: str, depth: int, whole: bool = True) -> list[Any]:
-        """Draw everything of VIEW; without ``whole`` the history, which changes only with a new picture, is None."""
-        job = next((job for job in jobs if not job.done), jobs[-1] if jobs else None)
-        record = (self.studio.gallery.get(picked) if picked else None) or self._finished(jobs, job)
+    def _draw(self, jobs: Sequence[Progress], tab: Tab, whole: bool = True) -> list[Any]:
+        """Draw everything of VIEW; without ``whole`` what changes only with a new picture is None."""
+        sheet = Sheet.of(jobs)
+        in_front = sheet is not None and sheet.is_last and not tab.picked  # in the place of a picture
+        pictures = [] if in_front else [job for job in jobs if job.kind != "explore"]
+        job = next((job for job in pictures if not job.done), pictures[-1] if pictures else None)
+        record = (self.studio.gallery.get(tab.picked) if tab.picked else None) or self._finished(pictures, job)
         if record is not None:
-            stage, details = views.record_stage(record), views.details(record)
+            stage, details = self.past.stage(record), views.details(record)
         else:
-            stage, details = self._waiting_stage(job), views.NO_DETAILS
-        current = record.id if record else ""
+            stage, details = "" if in_front else self._waiting_stage(job), views.NO_DETAILS
+        current = tab.shown = record.id if record else ""
         return [
             stage,
+            self.verifying.draw(current),
+            self.changed.draw(record),
+            self.exploring.draw(sheet, jobs, tab),
             views.status(jobs),
-            self._strip(job, current),
-            self._history(depth, current) if whole else None,
+            self._strip(job, current) if sheet is None or job not in sheet.jobs else "",
+            sweeping.draw(jobs, current),
+            self.past.draw(tab) if whole else None,
+            (branch.draw(self.studio.gallery, record) if record else "") if whole else None,
             details,
-            gr.update(interactive=any(not one.done for one in jobs)),
+            gr.update(interactive=any(not one.done for one in [*jobs, *self.verifying.work(tab)])),
         ]
 
     def _finished(self, jobs: Sequence[Progress], job: Progress | None) -> Record | None:
@@ -184,21 +198,22 @@ class Handlers:
         if job.done:
             return views.message_stage("Stopped before a picture was finished.")
         if job.preview:
-            return views.live_stage(job.recipes[job.index], job.preview, job.preview_type)
+            came = origin(job.job, job.index)
+            return views.live_stage(job.recipes[job.index], job.preview, job.preview_type, came)
         return views.message_stage("Waiting for its turn…" if job.status == "pending" else "Getting ready…")
 
     def _strip(self, job: Progress | None, current: str) -> str:
-        """Draw the pictures of a batch; a single picture being made shows here only while another is looked at."""
-        if job is None or (job.count < 2 and (job.done or not current)):
+        """Draw the pictures of a batch; a single picture being made shows here only while another is looked at.
+
+        Those of a sweep are in its grid.
+        """
+        if job is None or job.kind == "sweep" or (job.count < 2 and (job.done or not current)):
             return ""
         live = ""
         if not job.done and job.status != "pending" and job.index < len(job.recipes):
-            live = views.live_tile(job.recipes[job.index], job.preview, job.preview_type)
+            came = origin(job.job, job.index)
+            live = views.live_tile(job.recipes[job.index], job.preview, job.preview_type, came)
         return views.tiles(list(reversed(job.records)), current, live)
-
-    def _history(self, depth: int, current: str) -> str:
-        records = self.studio.gallery.recent(depth + 1)
-        return views.history(records[:depth], len(records) > depth, current)
 
     def welcome(self) -> str:
         """Draw the empty stage for the model that the form begins with."""
@@ -209,7 +224,7 @@ class Handlers:
 
     def pick(self, event: gr.EventData, memory: Any, request: gr.Request) -> list[Any]:
         """Look at a picture of the strip or the history, also while others are made."""
-        id = _text(event, "id")
+        id = text_of(event, "id")
         if self.studio.gallery.get(id) is not None:
             self.desk.tab(request.session_hash).picked = id
         return self._redraw(memory, request)
@@ -221,31 +236,13 @@ class Handlers:
 
     def more(self, memory: Any, request: gr.Request) -> list[Any]:
         """Show more of the history."""
-        self.desk.tab(request.session_hash).depth += PAGE_OF_HISTORY
+        self.past.more(self.desk.tab(request.session_hash))
         return self._redraw(memory, request)
 
     def _redraw(self, memory: Any, request: gr.Request) -> list[Any]:
-        tab = self.desk.tab(request.session_hash)
-        return self._draw(self._jobs(memory), tab.picked, tab.depth)
+        return self._draw(self._jobs(memory), self.desk.tab(request.session_hash))
 
     # ---- seeds -----------------------------------------------------------------------------------------------------
-
-    def recycle(self, shown: str) -> tuple[Any, str]:
-        """♻️: put the seed of the picture on screen into the field; never −1."""
-        if not shown:
-            return gr.skip(), views.note(NO_PICTURE, "wrong")
-        return self._into_field(shown)
-
-    def reuse(self, event: gr.EventData) -> tuple[Any, str]:
-        """Put the seed of a chip into the field."""
-        return self._into_field(_text(event, "seed"))
-
-    def _into_field(self, text: str) -> tuple[Any, str]:
-        try:
-            seed = seeds.parse(text)
-        except BadValue as problem:
-            return gr.skip(), views.note(str(problem), "wrong")
-        return str(seed), views.note(f"Seed {seed} is in the field: change the prompt, keep the composition.")
 
     def dice(self) -> tuple[Any, str]:
         """🎲: back to a random seed for each click on Generate."""
@@ -256,7 +253,7 @@ class Handlers:
         if seeds.is_random(text):
             if not shown:
                 return gr.skip(), views.note("There is no seed to add 1 to: type one or press Generate first.", "wrong")
-            text = shown
+            text = seed_of(shown)
         try:
             seed = seeds.parse(text)
         except BadValue:
@@ -264,59 +261,6 @@ class Handlers:
         if seed == seeds.MAXIMUM:
             return gr.skip(), views.note(f"{seeds.MAXIMUM} is the largest seed: there is none after it.", "wrong")
         return str(seed + 1), views.note("")
-
-    # ---- recipes into the form -------------------------------------------------------------------------------------
-
-    def load(self, event: gr.EventData) -> list[Any]:
-        """Load the recipe of the picture on screen: all of it, its seed or its prompt."""
-        record: Record | None = self.studio.gallery.get(_text(event, "id"))
-        if record is None:
-            return [*[gr.skip()] * len([*form.NAMES, *form.EXTRA]), views.note(NO_PICTURE, "wrong")]
-        text = png.PictureText(record.recipe, record.fingerprint, record.pixels_sha256)
-        said = [_recalled(self.studio.recall(text))] if _text(event, "what") == "all" else []
-        return self._loaded(record.recipe.values(), _text(event, "what"), said)
-
-    def _loaded(self, values: dict[str, Any], what: str, said: Sequence[str] = ()) -> list[Any]:
-        chosen = form.part(values, what)
-        changed, sentences = form.updates(chosen, self.studio.models())
-        what_is = {"all": "The whole recipe is", "seed": "The seed is", "prompt": "The prompt is"}.get(what, "It is")
-        sentence = f"{what_is} in the form." if chosen else "The picture does not say that."
-        return [*changed, views.note(" ".join([sentence, *sentences, *said]), "wrong" if sentences else "said")]
-
-    def inspect(self, path: str | None) -> tuple[str, Any, Any]:
-        """Read the recipe of a dropped picture and offer to load it; the copy of the file is deleted at once."""
-        if not path:
-            return gr.skip(), gr.skip(), gr.skip()
-        file = Path(path)
-        try:
-            found = png.read(file)
-            values, sentences = form.known(found)
-            recalled = self.studio.recall(found)
-            sentences = list(dict.fromkeys([_recalled(recalled), *sentences, *recalled.reasons]))
-        except (PictureError, OSError) as error:
-            sentence = str(error) if isinstance(error, PictureError) else "The file could not be read."
-            return views.refusal(sentence), {}, None
-        finally:
-            file.unlink(missing_ok=True)
-        rest = [] if found.reading is None else list(found.reading.rest)
-        if rest:
-            sentences = [*sentences, f"Not used here: {', '.join(rest[:12])}{'…' if len(rest) > 12 else ''}."]
-        return (
-            views.found(file.name, found.source, [row for row in form.shown(values) if row[1]], sentences),
-            values,
-            None,
-        )
-
-    def take(self, event: gr.EventData, values: dict[str, Any]) -> list[Any]:
-        """Load what was read from a dropped picture, or dismiss it."""
-        what = _text(event, "what")
-        if what == "nothing":
-            return [*[gr.skip()] * len([*form.NAMES, *form.EXTRA]), gr.skip(), ""]
-        return [*self._loaded(values, what), ""]
-
-    def example(self, event: gr.EventData) -> str:
-        """Put an example prompt into the form."""
-        return _text(event, "text")
 
     # ---- small things ----------------------------------------------------------------------------------------------
 
@@ -329,7 +273,11 @@ class Handlers:
 
     def traps(self, prompt: str, negative: str) -> str:
         """Warn of what in the prompts probably does not mean what it seems to."""
-        found = [*prompt_traps.warnings(prompt or ""), *prompt_traps.warnings(negative or "", negative=True)]
+        loras = self.studio.catalog.networks.names("LoRA") if "<" in (prompt or "") else []
+        found = [
+            *prompt_traps.warnings(prompt or "", loras=loras),
+            *prompt_traps.warnings(negative or "", negative=True),
+        ]
         return views.traps(found)
 
     def change_model(self, model: str, before: str, width: Any, height: Any) -> tuple[Any, Any, str]:
@@ -343,41 +291,40 @@ class Handlers:
         return new["width"], new["height"], model
 
     def vocabulary(self, model: str) -> str:
-        """Draw the words that a model knows."""
+        """Draw the words that a model knows, and the LoRAs and embeddings that are here."""
+        here = self.studio.catalog.networks
+        files = {"LoRA": [f"<lora:{name}:1>" for name in here.names("LoRA")], "Embedding": here.names("embedding")}
+        extras = views.vocabulary(files, "LoRAs and embeddings")
         try:
-            return views.vocabulary(self.studio.about(model).vocabulary)
+            return views.vocabulary(self.studio.about(model).vocabulary) + extras
         except ReseedError:
-            return ""
+            return extras
 
     def leave(self, request: gr.Request) -> None:
         """Forget a closed tab; its jobs go on."""
         self.desk.leave(request.session_hash)
 
 
-def with_seed(arguments: Sequence[Any], seed: str) -> list[Any]:
-    """Put another seed text among a form's arguments."""
-    at = len(form.NAMES) + form.EXTRA.index("seed")
-    return [*arguments[:at], seed, *arguments[at + 1 :]]
+def _to_explore(arguments: Sequence[Any]) -> tuple[dict[str, Any], str, Lineage, float]:
+    """Read a handler's arguments without count and numbering: a contact sheet has its own."""
+    values, text, _, _, lineage, share = form.read(arguments)
+    return values, text, lineage, share
 
 
-def _recalled(verdict: Verdict) -> str:
-    """Word a verdict in a line; its reasons follow it where the picture will differ."""
-    if verdict.kind == "will differ":
-        return f"The picture will differ here. {verdict.reasons[0]}"
-    return "The same picture is expected from it, bit for bit."
+def _verdicts(settle: Callable[[], object]) -> list[Any]:
+    """Try to settle a form; give each of its fields that is not right the first sentence about it."""
+    found: dict[str, str] = {}
+    try:
+        settle()
+    except BadRecipe as error:
+        for problem in error.errors:
+            found.setdefault(problem.field, str(problem))
+    except BadValue as error:
+        found[error.field] = str(error)
+    names = ("memory", "shown", *form.NAMES, *form.EXTRA)
+    return [gr.validate(name not in found, found.get(name, "")) for name in names]
 
 
 def swap(width: Any, height: Any) -> tuple[Any, Any]:
     """⇅: exchange width and height."""
     return height, width
-
-
-def _ids(memory: Any) -> list[str]:
-    """Read what a browser remembers; whatever else is in its storage counts as nothing."""
-    return [id for id in memory if isinstance(id, str) and len(id) <= 64] if isinstance(memory, list) else []
-
-
-def _text(event: gr.EventData, name: str) -> str:
-    data = getattr(event, "_data", None)
-    value = data.get(name) if isinstance(data, dict) else None
-    return value if isinstance(value, str) else ""

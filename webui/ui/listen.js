@@ -3,22 +3,37 @@
 // then is answered before the tab has heard the end, so gradio (6.31) waits for it on a stream that is gone, for ever:
 // the picture was made, and the page never shows it. So an answer is passed on only when its event has been named on
 // the stream, which then cannot end before the event, or when no stream is left and gradio opens the next one.
+// A page that is being left hears nothing more: gradio has closed its stream, the server drops what it still had to say
+// to the tab, and a stream opened for it now would only be answered with an error on the screen.
+// And a refusal is passed on when the fields that are not right are there to show their sentences.
 (() => {
   "use strict";
   const HEARD = 500; // events remembered as named
+  const LEAVING = 10_000; // milliseconds after which a page that said it would be left is taken to stay
   const READ = 50; // milliseconds after the end of a stream until gradio has read it too
   const plain = window.fetch;
   const named = new Set();
   const waiting = new Map();
   let streams = 0;
+  let left = false;
 
   window.fetch = async (...asked) => {
     const path = new URL(asked[0].url ?? asked[0], location.href).pathname;
     if (path.endsWith("/queue/data")) return listen(asked);
     const answer = await plain(...asked);
-    if (path.endsWith("/queue/join") && answer.ok && streams) await heard((await answer.clone().json()).event_id);
+    if (!path.endsWith("/queue/join")) return answer;
+    if (answer.status === 422) await window.reseed.makeRoom((await answer.clone().json()).detail);
+    if (answer.ok && (streams || left)) await heard((await answer.clone().json()).event_id);
     return answer;
   };
+
+  window.addEventListener("beforeunload", () => {
+    left = true;
+    setTimeout(() => {
+      left = false;
+      release();
+    }, LEAVING);
+  });
 
   function heard(event) {
     if (named.has(event)) return null;
@@ -83,7 +98,7 @@
   }
 
   function release() {
-    if (streams) return;
+    if (streams || left) return;
     for (const pass of waiting.values()) pass();
     waiting.clear();
   }

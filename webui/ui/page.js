@@ -18,6 +18,7 @@ window.reseed = (() => {
       if (!button || !names.includes(button.dataset.do)) return;
       const { do: name, ...data } = button.dataset;
       if (name === "pick" || name === "follow") showStage();
+      if (name === "pick" && window.reseed.compareWith(data.id, trigger)) return;
       trigger(name, { id: stage()?.dataset.id ?? "", ...data });
     });
   }
@@ -66,8 +67,11 @@ window.reseed = (() => {
     merge(old, fresh);
   }
 
-  // The seed of the picture on screen, finished or being made, as text; empty when there is none.
-  const shownSeed = () => stage()?.dataset.seed ?? "";
+  // The picture on screen, finished or being made, and its seed, as ID@SEED; empty when there is none.
+  function shown() {
+    const { seed, from } = stage()?.dataset ?? {};
+    return seed ? `${from}@${seed}` : "";
+  }
 
   function showStage() {
     const box = document.querySelector("#result")?.getBoundingClientRect();
@@ -136,17 +140,41 @@ window.reseed = (() => {
   function restore(values) {
     const saved = stored(FORM);
     restored = true;
-    return window.reseedFields.map(({ name, first, choices }, at) => {
+    const given = window.reseedFields.map(({ name, first, choices }, at) => {
       const old = saved[name];
-      const fits = typeof old === typeof first && (!choices.length || choices.includes(old));
-      return values[at] === first && fits ? old : values[at];
+      const fits = Array.isArray(old) === Array.isArray(first) && typeof old === typeof first;
+      const offered = !choices.length || choices.includes(old);
+      return JSON.stringify(values[at]) === JSON.stringify(first) && fits && offered ? old : values[at];
     });
+    window.reseed.note(given);
+    return given;
   }
 
   function remember(values) {
     if (!restored) return [];
+    window.reseed.note(values);
     store(FORM, Object.fromEntries(window.reseedFields.map(({ name }, at) => [name, values[at]])));
     return [];
+  }
+
+  // ---- a sentence at a field is seen ----------------------------------------------------------------------------
+
+  // Open the accordions that hold fields which are not right, before the sentences come: a field that is drawn
+  // afterwards does not show its own. Then go to the first of these fields on the page.
+  async function makeRoom(verdicts) {
+    const fields = window.reseedFields;
+    const wrong = fields.filter((_, at) => verdicts[verdicts.length - fields.length + at]?.is_valid === false);
+    if (!wrong.length) return;
+    const folds = new Set(wrong.map((field) => field.fold).filter(Boolean));
+    for (const fold of folds) document.querySelector(`#${fold} > button:not(.open)`)?.click();
+    const missing = () => wrong.some(({ name }) => !document.querySelector(`#${name} :is(input, textarea)`));
+    for (let tries = 100; tries && missing(); tries -= 1) await new Promise(requestAnimationFrame);
+    whenThere(wrong.map(({ name }) => `#${name}:has(.validation-error)`).join(), goTo, (field) => field.checkVisibility());
+  }
+
+  function goTo(field) {
+    field.scrollIntoView({ block: "center", behavior: calm() ? "auto" : "smooth" });
+    field.querySelector("input, textarea")?.focus({ preventScroll: true });
   }
 
   // ---- looks ----------------------------------------------------------------------------------------------------
@@ -200,17 +228,19 @@ window.reseed = (() => {
     event.stopPropagation();
     const files = new DataTransfer();
     files.items.add(event.dataTransfer.files[0]);
-    whenThere("#drop input[type=file]", (input) => {
+    const table = /\.csv$/i.test(files.files[0].name);
+    if (table) document.querySelector("#presets > button:not(.open)")?.click();
+    whenThere(`${table ? "#import" : "#drop"} input[type=file]`, (input) => {
       input.files = files.files;
       input.dispatchEvent(new Event("change", { bubbles: true }));
     });
   }
 
   // The file field is gone while it holds the file before; wait until it is back.
-  function whenThere(selector, use, tries = 300) {
+  function whenThere(selector, use, ready = () => true, tries = 300) {
     const found = document.querySelector(selector);
-    if (found) use(found);
-    else if (tries) requestAnimationFrame(() => whenThere(selector, use, tries - 1));
+    if (found && ready(found)) use(found);
+    else if (tries) requestAnimationFrame(() => whenThere(selector, use, ready, tries - 1));
   }
 
   // Add a word that the model knows to the end of the prompt, as if it were typed.
@@ -220,10 +250,11 @@ window.reseed = (() => {
       const box = document.querySelector("#prompt textarea");
       if (!button || !box) return;
       const before = box.value.replace(/[\s,]+$/, "");
-      box.value = before ? `${before}, ${button.dataset.text}` : button.dataset.text;
+      const text = button.dataset.text;
+      box.value = before ? before + (text.startsWith("<") ? " " : ", ") + text : text; // a network is no word
       box.dispatchEvent(new Event("input", { bubbles: true }));
     });
   }
 
-  return { wire, addWord, keep, shownSeed, toStage, restore, remember, header, title, say };
+  return { wire, addWord, copy, keep, makeRoom, shown, toStage, restore, remember, stored, store, header, title, say };
 })();

@@ -5,7 +5,6 @@ application. Every handler is private, nothing bypasses the queue, and no reques
 """
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,14 +13,14 @@ from fastapi import FastAPI
 
 from webui.recipe import PARAMS
 from webui.studio import Studio
-from webui.ui import form, views
+from webui.ui import exploring, form, history, holding, presets, speeds, sweeping, views, wiring
 from webui.ui.form import Form
-from webui.ui.handlers import VIEW, Handlers, swap
+from webui.ui.handlers import Handlers
+from webui.ui.recall import Found
+from webui.ui.theme import theme
 
 HERE: Final = Path(__file__).parent
 UPLOAD_LIMIT: Final = "64mb"
-SHARED: Final = {"show_progress": "hidden", "api_visibility": "private", "concurrency_limit": None}
-"""Of every listener: it draws its own progress, is no public interface, and waits for no other."""
 
 
 def tool(name: str, sign: str, words: str) -> str:
@@ -30,10 +29,20 @@ def tool(name: str, sign: str, words: str) -> str:
     return f'<button type="button" class="tool" data-do="{name}" aria-label="{label}" title="{words}">{sign}</button>'
 
 
+FOLDS: Final = {"hold": ("share",), "vary": form.VARY, "more": form.MORE, "details-of-sampler": form.DETAILS}
+"""The fields in each accordion, by its id."""
 SEED_TOOLS: Final = (
     ("dice", "🎲", "Random seed for every click (−1)"),
     ("recycle", "♻️", "Reuse the seed of the picture on screen"),
     ("plus", "+1", "Next seed"),
+)
+
+FORM_TOOLS: Final = (
+    '<button type="button" class="quiet" data-do="undo" title="Give the form back what it held before" disabled>↶ '
+    "Undo</button>"
+    '<button type="button" class="quiet" data-do="redo" title="Take the undo back" disabled>↷ Redo</button>'
+    '<button type="button" class="quiet" data-do="link" title="Copy an address of this page that fills the form as it '
+    'stands">Copy link of the form</button>'
 )
 
 
@@ -57,38 +66,8 @@ def mount(app: FastAPI, studio: Studio) -> FastAPI:
         show_error=False,
         max_file_size=UPLOAD_LIMIT,
         theme=theme(),
-        css=_file("style.css"),
+        css="".join(map(_file, ("style.css", "compare.css", "explore.css", "sweep.css"))),
         head=_head(studio),
-    )
-
-
-def theme() -> Any:
-    """Make the theme: fonts of the machine, a green of one meaning, contrast of 4.5 and more in light and dark."""
-    fonts = ["system-ui", "-apple-system", "Segoe UI", "Roboto", "Noto Sans", "sans-serif"]
-    mono = ["ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "DejaVu Sans Mono", "monospace"]
-    base = gr.themes.Base(primary_hue="emerald", neutral_hue="zinc", font=fonts, font_mono=mono, radius_size="md")
-    return base.set(
-        body_text_color_subdued="*neutral_600",
-        body_text_color_subdued_dark="*neutral_400",
-        block_title_text_color="*neutral_700",
-        block_title_text_color_dark="*neutral_300",
-        block_info_text_color="*neutral_600",
-        block_info_text_color_dark="*neutral_400",
-        input_placeholder_color="*neutral_600",
-        input_placeholder_color_dark="*neutral_400",
-        button_primary_background_fill="*primary_700",
-        button_primary_background_fill_dark="*primary_700",
-        button_primary_background_fill_hover="*primary_800",
-        button_primary_background_fill_hover_dark="*primary_800",
-        button_primary_text_color="white",
-        button_cancel_background_fill="#b91c1c",
-        button_cancel_background_fill_dark="#b91c1c",
-        button_cancel_background_fill_hover="#991b1b",
-        button_cancel_background_fill_hover_dark="#991b1b",
-        button_cancel_text_color="white",
-        slider_color="*primary_600",
-        block_label_text_size="*text_sm",
-        block_title_text_weight="600",
     )
 
 
@@ -108,17 +87,28 @@ def _head(studio: Studio) -> str:
             "name": name,
             "first": first[name],
             "help": PARAMS[name].help if name in PARAMS else "",
+            "fold": next((id for id, names in FOLDS.items() if name in names), ""),
             "choices": studio.models() if name == "model" else list(getattr(PARAMS.get(name), "choices", ()) or ()),
         }
         for name in [*form.NAMES, *form.EXTRA]
     ]
     known = json.dumps(fields).replace("<", "\\u003c")
-    scripts = "\n".join(_file(name) for name in ("listen.js", "page.js", "keys.js"))
+    names = ("listen.js", "page.js", "compare.js", "explore.js", "keys.js", "link.js", "undo.js")
+    scripts = "\n".join(map(_file, names))
     return f'<meta name="color-scheme" content="light dark"><script>window.reseedFields = {known};\n{scripts}</script>'
 
 
 def _first_values(studio: Studio) -> dict[str, Any]:
-    return {**studio.defaults(studio.model), "seed": "", "variation_seed": "", "count": 1, "numbering": "increment"}
+    first = {
+        "seed": "",
+        "variation_seed": "",
+        "count": 1,
+        "numbering": "increment",
+        "styles": [],
+        "parent": "",
+        "share": 0,
+    }
+    return {**studio.defaults(studio.model), **first}
 
 
 def _html(id: str, value: str = "", *events: str, script: str = "", kept: bool = False) -> Any:
@@ -140,8 +130,10 @@ def _ui(handlers: Handlers, demo: Any) -> None:
     parts: dict[str, Any] = {
         "memory": gr.BrowserState([], storage_key="reseed-jobs", secret="reseed"),
         "shown": gr.Textbox("", visible=False),
+        "link": gr.Textbox("", visible=False),
+        "address": gr.Textbox("", visible=False),
         "model_before": gr.State(studio.model),
-        "found_values": gr.State({}),
+        "found_recipe": gr.State(Found()),
     }
     _html("top", _file("header.html"), script="window.reseed.header(element);")
     with gr.Row(elem_id="board"):
@@ -150,15 +142,19 @@ def _ui(handlers: Handlers, demo: Any) -> None:
         with gr.Column(elem_id="side"):
             _result(handlers, parts)
         with gr.Column(elem_id="settings"):
+            _sweep(parts)
             fields |= _settings(studio, parts)
         with gr.Column(elem_id="past"):
             _html("past-title", "<h2>History</h2>")
-            parts["history"] = _html("history", "", "pick", "reuse", "more", kept=True)
-    page = Form(fields)
-    _connect_making(handlers, page, parts, demo)
-    _connect_seeds(handlers, page, parts)
-    _connect_recipes(handlers, page, parts)
-    _connect_form(handlers, page, parts, demo)
+            parts["branch"] = _html("branch", "", "pick", kept=True)
+            parts["find"] = history.field()
+            parts["history"] = _html(
+                "history",
+                "",
+                *("pick", "reuse", "more", "compare", "every", "newest", "favourites", "putback"),
+                kept=True,
+            )
+    wiring.connect(handlers, Form(fields), parts, demo)
 
 
 def _compose(handlers: Handlers, parts: dict[str, Any]) -> dict[str, Any]:
@@ -168,6 +164,8 @@ def _compose(handlers: Handlers, parts: dict[str, Any]) -> dict[str, Any]:
     parts["tokens"] = _html("tokens")
     fields = {"prompt": form.component("prompt", first["prompt"])}
     fields["negative_prompt"] = form.component("negative_prompt", first["negative_prompt"])
+    fields["styles"] = presets.styles_field(handlers.studio)
+    fields["parent"] = form.parent_field()
     parts["traps"] = _html("traps")
     words = handlers.vocabulary(handlers.studio.model)
     parts["words"] = _html("words", words, script="window.reseed.addWord(element);")
@@ -175,6 +173,9 @@ def _compose(handlers: Handlers, parts: dict[str, Any]) -> dict[str, Any]:
         fields["seed"] = form.seed_field()
         parts["tools"] = _html("seedtools", _tools(*SEED_TOOLS), "dice", "recycle", "plus")
     parts["note"] = _html("seednote", views.note(""))
+    with gr.Accordion("⚓ Hold the composition", open=False, elem_id="hold"):
+        fields["share"] = form.share_field()
+        parts["holding"] = _html("holding", holding.line(handlers.studio, "", "", 0))
     with gr.Accordion("Vary the seed", open=False, elem_id="vary"):
         for pair in (form.VARY[:2], form.VARY[2:4], form.VARY[4:6], form.VARY[6:]):
             with gr.Row():
@@ -184,7 +185,9 @@ def _compose(handlers: Handlers, parts: dict[str, Any]) -> dict[str, Any]:
         parts["go"] = gr.Button("Generate", variant="primary", elem_id="go", scale=2, min_width=120)
         parts["new"] = gr.Button("New seed", elem_id="go-new", scale=1, min_width=104)
         parts["same"] = gr.Button("Same seed", elem_id="go-same", scale=1, min_width=104)
+        parts["explore"] = gr.Button("Explore", elem_id="go-explore", scale=1, min_width=88)
         parts["stop"] = gr.Button("Stop", variant="stop", elem_id="stop", scale=1, min_width=70, interactive=False)
+    parts["formtools"] = _html("formtools", FORM_TOOLS, "undo", "redo", "link")
     return fields
 
 
@@ -193,10 +196,31 @@ def _result(handlers: Handlers, parts: dict[str, Any]) -> None:
     with gr.Column(elem_id="result"):
         title = "watch('value', () => window.reseed.title(element));"
         parts["status"] = _html("status", views.status([]), "unqueue", script=title)
-        parts["stage"] = _html("stage", handlers.welcome(), "reuse", "bring", "example", kept=True)
-        parts["strip"] = _html("strip", "", "pick", "reuse", "follow", kept=True)
+        compare = "window.reseed.compare(element, props, watch);"
+        parts["compare"] = _html("compare", "", "compare", script=compare, kept=True)
+        parts["stage"] = _html(
+            "stage",
+            handlers.welcome(),
+            *("reuse", "bring", "example", "verify", "compare", "siblings", "mark", "discard"),
+            kept=True,
+        )
+        ask = "window.reseed.ask(props, trigger, watch);"
+        parts["changed"] = _html("changed", "", "pick", "measure", script=ask, kept=True)
+        parts["check"] = _html("check", kept=True)
+        parts["sheet"] = _html("sheet", "", *exploring.EVENTS, script=exploring.SCRIPT, kept=True)
+        parts["strip"] = _html("strip", "", "pick", "reuse", "follow", "compare", kept=True)
+        parts["sweep"] = _html("sweep", "", "pick", "follow", "compare", "away", kept=True)
     with gr.Accordion("Details", open=False, elem_id="details-box"):
         parts["details"] = _html("details", views.NO_DETAILS)
+
+
+def _sweep(parts: dict[str, Any]) -> None:
+    """Lay out the axes of a sweep."""
+    with gr.Accordion("Sweep", open=False, elem_id="sweep-box"):
+        parts["quick"] = _html("quick", sweeping.chips(), "quick")
+        parts["axes"] = sweeping.fields()
+        parts["planned"] = _html("planned")
+        parts["sweep_go"] = gr.Button("Sweep", elem_id="go-sweep")
 
 
 def _settings(studio: Studio, parts: dict[str, Any]) -> dict[str, Any]:
@@ -211,123 +235,25 @@ def _settings(studio: Studio, parts: dict[str, Any]) -> dict[str, Any]:
         with gr.Row():
             for name in pair:
                 put(name)
+    with gr.Row():
+        parts["speed"], parts["formpreset"] = speeds.field(studio), presets.forms_field(studio)
     with gr.Row(elem_id="sizerow"):
         put("width")
         parts["swap"] = _html("swaptool", _tools(("swap", "⇅", "Swap width and height")), "swap")
         put("height")
+    parts["seedtraps"] = _html("seedtraps")
     with gr.Row():
         fields["count"], fields["numbering"] = form.batch_fields()
     put("model")
     with gr.Accordion("More", open=False, elem_id="more"):
         for name in form.MORE:
             put(name)
+    with gr.Accordion("Sampler details", open=False, elem_id="details-of-sampler"), gr.Row():
+        for name in form.DETAILS:
+            with gr.Column(min_width=230):  # side by side where a label and its number fit
+                put(name)
+    parts.update(presets.build(studio))
     parts["file"] = gr.File(
         label="Read a picture's recipe: drop a PNG, JPEG or WebP anywhere", elem_id="drop", height=64, type="filepath"
     )
     return fields
-
-
-def _connect_making(handlers: Handlers, page: Form, parts: dict[str, Any], demo: Any) -> None:
-    """Connect what starts, watches and stops jobs."""
-    view = [parts[name] for name in VIEW]
-    memory, inputs = parts["memory"], [parts["memory"], parts["shown"], *page.inputs()]
-    ways: tuple[tuple[str, Callable[..., Any], Callable[..., Any]], ...] = (
-        ("go", handlers.submit, handlers.check),
-        ("new", handlers.submit_new, handlers.check_new),
-        ("same", handlers.submit_same, handlers.check_same),
-    )
-    for button, submit, check in ways:
-        parts[button].click(
-            submit,
-            inputs,
-            [memory, parts["note"]],
-            validator=check,
-            js="(jobs, shown, ...rest) => [jobs, window.reseed.shownSeed(), ...rest]",
-            trigger_mode="multiple",
-            **SHARED,
-        ).success(
-            handlers.start_following,
-            memory,
-            view,
-            trigger_mode="multiple",
-            js="(jobs) => window.reseed.toStage(jobs)",
-            **SHARED,
-        ).then(handlers.count_tokens, [page["prompt"], page["model"]], parts["tokens"], **SHARED)
-    parts["stop"].click(handlers.stop, memory, None, trigger_mode="multiple", **SHARED)
-    dropped = parts["status"].unqueue(handlers.drop, memory, memory, **SHARED)
-    dropped.success(handlers.follow, memory, view, trigger_mode="multiple", **SHARED)
-    demo.load(handlers.follow, memory, view, **SHARED)
-    demo.unload(handlers.leave)
-    for row in ("strip", "history"):
-        parts[row].pick(handlers.pick, memory, view, trigger_mode="always_last", **SHARED)
-    parts["strip"].follow(handlers.watch_again, memory, view, **SHARED)
-    parts["history"].more(handlers.more, memory, view, **SHARED)
-
-
-def _connect_seeds(handlers: Handlers, page: Form, parts: dict[str, Any]) -> None:
-    """Connect the seed row and every seed chip."""
-    seed, shown, outputs = page["seed"], parts["shown"], [page["seed"], parts["note"]]
-    tools = parts["tools"]
-    tools.dice(handlers.dice, None, outputs, **SHARED)
-    tools.recycle(handlers.recycle, shown, outputs, js="() => [window.reseed.shownSeed()]", **SHARED)
-    tools.plus(
-        handlers.step_up,
-        [seed, shown],
-        outputs,
-        js="(seed) => [seed, window.reseed.shownSeed()]",
-        trigger_mode="multiple",
-        **SHARED,
-    )
-    for row in ("stage", "strip", "history"):
-        parts[row].reuse(handlers.reuse, None, outputs, **SHARED)
-
-
-def _connect_recipes(handlers: Handlers, page: Form, parts: dict[str, Any]) -> None:
-    """Connect what loads recipes into the form: from the picture on screen and from a dropped file."""
-    outputs = [*page.inputs(), parts["note"]]
-    parts["stage"].bring(handlers.load, None, outputs, **SHARED)
-    parts["file"].upload(
-        handlers.inspect, parts["file"], [parts["found"], parts["found_values"], parts["file"]], **SHARED
-    )
-    parts["found"].take(handlers.take, parts["found_values"], [*outputs, parts["found"]], **SHARED)
-    parts["stage"].example(handlers.example, None, page["prompt"], **SHARED)
-    page["model"].change(handlers.vocabulary, page["model"], parts["words"], **SHARED)
-
-
-def _connect_form(handlers: Handlers, page: Form, parts: dict[str, Any], demo: Any) -> None:
-    """Connect the form to itself: what a browser remembers, the size, the model, the token counter."""
-    inputs = page.inputs()
-    demo.load(None, inputs, inputs, js="(...values) => window.reseed.restore(values)")
-    gr.on(
-        [part.change for part in inputs],
-        None,
-        inputs,
-        None,
-        js="(...values) => window.reseed.remember(values)",
-        trigger_mode="always_last",
-    )
-    width, height, model = page["width"], page["height"], page["model"]
-    parts["swap"].swap(swap, [width, height], [width, height], **SHARED)
-    model.input(
-        handlers.change_model,
-        [model, parts["model_before"], width, height],
-        [width, height, parts["model_before"]],
-        **SHARED,
-    )
-    gr.on(
-        [page["prompt"].change, model.change],
-        handlers.count_tokens,
-        [page["prompt"], model],
-        parts["tokens"],
-        trigger_mode="always_last",
-        **SHARED,
-    )
-    prompts = [page["prompt"], page["negative_prompt"]]
-    gr.on(
-        [part.change for part in prompts],
-        handlers.traps,
-        prompts,
-        parts["traps"],
-        trigger_mode="always_last",
-        **SHARED,
-    )

@@ -6,23 +6,27 @@ Buttons carry ``data-do``; ``page.js`` turns a click on one into the event of th
 """
 
 import base64
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from contextlib import suppress
 from datetime import datetime
 from html import escape
 from typing import Final
 from urllib.parse import quote
 
-from webui import infotext
-from webui.errors import ReseedError
+from webui import infotext, link
+from webui.errors import BadValue, ReseedError
 from webui.gallery import Record
-from webui.jobs import Progress
+from webui.progress import Progress
 from webui.recipe import Recipe
-from webui.ui.form import shown
+from webui.ui.form import shown, told
 
 BAR: Final = '<div class="bar"></div>'
 """Holds the place of what can be done with a picture, so that nothing moves when one comes."""
 
+TEMPLATE_BUTTON: Final = (
+    '<button type="button" class="quiet" data-do="bring" data-what="template" title="Bring the template back: what was '
+    'typed, with its wildcards and styles" aria-label="Bring the template back">template</button>'
+)
 NO_DETAILS: Final = '<p class="hint">Everything that made the picture on screen is listed here.</p>'
 MADE_BY: Final = {
     "product": "Reseed",
@@ -32,6 +36,8 @@ MADE_BY: Final = {
     "model_hash": "Weights SHA-256",
     "device": "Device",
     "dtype": "Number type",
+    "loras": "LoRA SHA-256",
+    "embeddings": "Embedding SHA-256",
 }
 """How the parts of a fingerprint are named in the details."""
 
@@ -41,12 +47,12 @@ def picture_url(record: Record) -> str:
     return f"pictures/{quote(record.id, safe='')}.png"
 
 
-def chip(seed: int | str, title: str = "Put this seed into the field") -> str:
-    """Draw a seed as a button that reuses it."""
+def chip(seed: int | str, came: str) -> str:
+    """Draw a seed as a button that reuses it; ``came`` is the id of its picture, or the origin of one being made."""
     text = escape(str(seed))
     return (
-        f'<button type="button" class="chip" data-do="reuse" data-seed="{text}" title="{escape(title)}" '
-        f'aria-label="Use seed {text} again">{text}</button>'
+        f'<button type="button" class="chip" data-do="reuse" data-seed="{text}" data-from="{escape(came)}" '
+        f'title="Put this seed into the field" aria-label="Use seed {text} again">{text}</button>'
     )
 
 
@@ -66,12 +72,10 @@ def empty_stage(about: str, examples: Sequence[str]) -> str:
     )
 
 
-def vocabulary(groups: Mapping[str, Sequence[str]]) -> str:
-    """Draw the words that a small model knows, as buttons that add them to the prompt; nothing for other models."""
-    if not groups:
-        return ""
-    rows = "".join(f"<dt>{escape(group)}</dt><dd>{_words(words)}</dd>" for group, words in groups.items())
-    return f'<details class="vocabulary"><summary>Words this model knows</summary><dl>{rows}</dl></details>'
+def vocabulary(groups: Mapping[str, Sequence[str]], title: str = "Words this model knows") -> str:
+    """Draw words by group, as buttons that add them to the prompt; nothing where there are none."""
+    rows = "".join(f"<dt>{escape(group)}</dt><dd>{_words(words)}</dd>" for group, words in groups.items() if words)
+    return f'<details class="vocabulary"><summary>{escape(title)}</summary><dl>{rows}</dl></details>' if rows else ""
 
 
 def _words(words: Sequence[str]) -> str:
@@ -87,13 +91,13 @@ def message_stage(sentence: str, kind: str = "waiting") -> str:
     return f'<div class="stage {kind}"><p class="lead">{escape(sentence)}</p></div>{BAR}'
 
 
-def live_stage(recipe: Recipe, preview: bytes, kind: str) -> str:
+def live_stage(recipe: Recipe, preview: bytes, kind: str, came: str) -> str:
     """Draw the preview of a picture being made, in the box in which the finished one will stand."""
-    return _stage(recipe, data_url(preview, kind), alt="Preview")
+    return _stage(recipe, data_url(preview, kind), came, alt="Preview")
 
 
-def record_stage(record: Record) -> str:
-    """Draw a finished picture with its seed and what can be done with it."""
+def record_stage(record: Record, more: str = "") -> str:
+    """Draw a finished picture with its seed and what can be done with it; ``more`` are further buttons."""
     name = escape(record.path.name)
     url = picture_url(record)
     text = escape(infotext_of(record))
@@ -101,24 +105,46 @@ def record_stage(record: Record) -> str:
     load = '<button type="button" class="quiet" data-do="bring" data-what="{}">{}</button>'
     actions = (
         '<span class="group"><span class="word">Load</span>'
-        f"{load.format('all', 'everything')}{load.format('prompt', 'prompt')}{load.format('seed', 'seed')}</span>"
+        f"{load.format('all', 'everything')}{load.format('prompt', 'prompt')}{load.format('seed', 'seed')}"
+        f"{TEMPLATE_BUTTON if record.lineage.is_typed else ''}</span>"
         '<span class="group"><span class="word">Copy</span>'
         f"{copy.format(record.recipe.seed, 'Seed', 'seed', 'seed')}"
-        f"{copy.format(text, 'Infotext', 'infotext', 'infotext')}</span>"
+        f"{copy.format(text, 'Infotext', 'infotext', 'infotext')}{_link(record)}</span>"
+        '<span class="group"><button type="button" class="quiet" data-do="compare" title="Lay it over the picture '
+        'that it came from, or over another (c)">Compare</button>'
+        '<button type="button" class="quiet" data-do="verify" title="Check the file, make the '
+        'picture again here and compare every pixel">Verify</button>'
         f'<a class="quiet" href="{url}" download="{name}" title="The original PNG, with its recipe inside">Download</a>'
+        f"</span>{more}"
     )
-    return _stage(record.recipe, url, alt=record.recipe.prompt or "Picture", id=record.id, actions=actions)
+    return _stage(record.recipe, url, record.id, alt=record.recipe.prompt or "Picture", actions=actions)
 
 
-def _stage(recipe: Recipe, source: str, *, alt: str, id: str = "", actions: str = "") -> str:
+def _link(record: Record) -> str:
+    """Draw the button that copies a link to a picture's recipe, with the hash of its model."""
+    try:
+        parameters = link.write(record.recipe.but(model_hash=record.fingerprint.model_hash[:10]))
+    except BadValue as problem:  # longer than servers let through
+        why = escape(str(problem))
+        return f'<button type="button" class="quiet" disabled title="{why}" aria-label="Copy link">link</button>'
+    return (
+        f'<button type="button" class="quiet" data-link="{escape(parameters)}" aria-label="Copy link" '
+        'title="An address of this page that fills the form with this recipe">link</button>'
+    )
+
+
+def _stage(recipe: Recipe, source: str, came: str, *, alt: str, actions: str = "") -> str:
+    """Draw a picture; with what can be done with it when it is finished, and only then has it an id."""
+    id = came if actions else ""
     kind = "done" if id else "live"
     seed = str(recipe.seed)
     picture = f'<img src="{source}" alt="{escape(alt)}" width="{recipe.width}" height="{recipe.height}">'
     link = f' href="{source}" target="_blank" rel="noopener" title="Open the original"' if id else ""
     return (
-        f'<div class="stage {kind}" data-key="{seed}" data-seed="{seed}" data-id="{escape(id)}">'
+        f'<div class="stage {kind}" data-key="{seed}" data-seed="{seed}" data-id="{escape(id)}" '
+        f'data-from="{escape(came)}">'
         f'<figure style="--w:{recipe.width};--h:{recipe.height}"><a{link}>{picture}</a></figure></div>'
-        f'<div class="bar"><span class="group"><span class="word">Seed</span>{chip(seed)}</span>{actions}</div>'
+        f'<div class="bar"><span class="group"><span class="word">Seed</span>{chip(seed, came)}</span>{actions}</div>'
     )
 
 
@@ -134,23 +160,34 @@ def status(jobs: Sequence[Progress]) -> str:
     if not waiting:
         return f'<div class="status"><p class="line">{escape(said)}</p>{_live_region(said)}</div>'
     job = waiting[0]
-    done = min(1.0, (len(job.records) + (job.step / job.steps if job.steps else 0)) / max(1, job.count))
-    percent = round(100 * done)
+    percent = share_done(job)
     more = len(waiting) - 1
     drop = f'<button type="button" class="quiet" data-do="unqueue">Drop the {more} waiting</button>' if more else ""
     return (
         f'<div class="status running" data-percent="{percent}">'
-        f'<p class="line"><span>{escape(_line(job))}</span>{drop}</p>'
-        f'<div class="track" role="progressbar" aria-label="Progress" aria-valuemin="0" aria-valuemax="100" '
-        f'aria-valuenow="{percent}"><div style="width:{percent}%"></div></div>{_live_region(said)}</div>'
+        f'<p class="line"><span>{escape(line(job))}</span>{drop}</p>{track(percent)}{_live_region(said)}</div>'
     )
+
+
+def track(percent: int, name: str = "Progress") -> str:
+    """Draw a bar that is filled to ``percent``."""
+    return (
+        f'<div class="track" role="progressbar" aria-label="{name}" aria-valuemin="0" aria-valuemax="100" '
+        f'aria-valuenow="{percent}"><div style="width:{percent}%"></div></div>'
+    )
+
+
+def share_done(job: Progress) -> int:
+    """Return how much of a job is done, in percent."""
+    done = len(job.records) + len(job.drafts) + len(job.failed) + (job.step / job.steps if job.steps else 0)
+    return round(100 * min(1.0, done / max(1, job.count)))
 
 
 def _live_region(said: str) -> str:
     return f'<p class="sr" role="status" aria-live="polite">{escape(said)}</p>'
 
 
-def _line(job: Progress) -> str:
+def line(job: Progress) -> str:
     """Say where a job stands, with the numbers that change at each step."""
     if job.status == "pending":
         ahead = job.position
@@ -160,13 +197,18 @@ def _line(job: Progress) -> str:
         return "Stopping…"
     parts = [f"Step {job.step} of {job.steps}" if job.steps else "Loading the model"]
     if job.count > 1:
-        parts.append(f"picture {min(job.index + 1, job.count)} of {job.count}")
+        parts.append(f"{_noun(job)} {min(job.index + 1, job.count)} of {job.count}")
     if job.eta is not None:
-        parts.append(f"about {_duration(job.eta)} left")
+        parts.append(f"about {duration(job.eta)} left")
     return " · ".join(parts)
 
 
-def _duration(seconds: float) -> str:
+def _noun(job: Progress) -> str:
+    return "draft" if job.kind == "explore" else "picture"
+
+
+def duration(seconds: float) -> str:
+    """Write a time in whole seconds or minutes."""
     whole = max(1, round(seconds))
     return f"{whole} s" if whole < 100 else f"{round(whole / 60)} min"
 
@@ -176,61 +218,57 @@ def _said(jobs: Sequence[Progress]) -> str:
     waiting = [job for job in jobs if not job.done]
     if waiting:
         job = waiting[0]
-        making = f"Making picture {min(job.index + 1, job.count)} of {job.count}."
+        making = f"Making {_noun(job)} {min(job.index + 1, job.count)} of {job.count}."
         return "Waiting." if job.status == "pending" else making
     if not jobs:
         return ""
     job = jobs[-1]
-    made = len(job.records)
-    pictures = "1 picture" if made == 1 else f"{made} pictures"
+    made = len(job.records) + len(job.drafts)
+    pictures = f"{made} {_noun(job)}{'' if made == 1 else 's'}"
     if job.error:
         return f"Not finished: {pictures} of {job.count} made." if made else "Not finished."
     if job.status == "canceled":
-        return f"Stopped: {pictures} of {job.count} made." if made else "Stopped before a picture was finished."
+        return f"Stopped: {pictures} of {job.count} made." if made else f"Stopped before a {_noun(job)} was finished."
     return f"Finished: {pictures}."
 
 
-def tiles(records: Sequence[Record], current: str = "", live: str = "") -> str:
-    """Draw a row of thumbnails, each with its seed; ``live`` is the tile of the picture being made."""
-    items = "".join(_tile(record, current) for record in records)
+def tiles(records: Sequence[Record], current: str = "", live: str = "", marked: Set[str] = frozenset()) -> str:
+    """Draw a row of thumbnails, each with its seed and ★ when its id is in ``marked``.
+
+    ``live`` is the tile of the picture being made.
+    """
+    items = "".join(_tile(record, current, record.id in marked) for record in records)
     return f'<ul class="tiles">{live}{items}</ul>'
 
 
-def live_tile(recipe: Recipe, preview: bytes | None, kind: str) -> str:
+def live_tile(recipe: Recipe, preview: bytes | None, kind: str, came: str) -> str:
     """Draw the tile of the picture being made; a click goes back to following it."""
     inner = f'<img src="{data_url(preview, kind)}" alt="">' if preview else '<span class="blank"></span>'
     return (
         '<li class="tile live" data-key="live"><button type="button" class="pick" data-do="follow" '
         'title="Watch the picture being made" aria-label="Watch the picture being made">'
-        f"{inner}</button>{chip(recipe.seed)}</li>"
+        f"{inner}</button>{chip(recipe.seed, came)}</li>"
     )
 
 
-def _tile(record: Record, current: str) -> str:
+def _tile(record: Record, current: str, marked: bool) -> str:
     id, seed, prompt = escape(record.id), record.recipe.seed, record.recipe.prompt
     mark = ' aria-current="true"' if record.id == current else ""
-    words = escape(f"Show the picture with seed {seed}: {prompt[:120]}")
+    words = escape(f"Show the picture with seed {seed}{', a favourite' if marked else ''}: {prompt[:120]}")
+    star = '<span class="mark" aria-hidden="true">★</span>' if marked else ""
     return (
         f'<li class="tile" data-key="{id}"><button type="button" class="pick" data-do="pick" data-id="{id}" '
         f'title="{words}" aria-label="{words}"{mark}>'
-        f'<img src="thumbnails/{quote(record.id, safe="")}" alt="" loading="lazy" draggable="false"></button>'
-        f"{chip(seed)}</li>"
+        f'<img src="thumbnails/{quote(record.id, safe="")}" alt="" loading="lazy" draggable="false">{star}</button>'
+        f"{chip(seed, record.id)}</li>"
     )
-
-
-def history(records: Sequence[Record], more: bool, current: str = "") -> str:
-    """Draw the history: the newest pictures first, and a button when there are more."""
-    if not records:
-        return '<p class="hint">Pictures you make stay here, each with its seed, also after a restart.</p>'
-    button = '<p><button type="button" class="quiet" data-do="more">Show more</button></p>' if more else ""
-    return tiles(records, current) + button
 
 
 def details(record: Record) -> str:
     """Draw everything that made a picture, and its infotext."""
     rows = [("File", record.path.name), ("Made", _local(record.created)), *shown(record.recipe.values())]
     rows += [(MADE_BY.get(name, name), str(value)) for name, value in record.fingerprint.to_dict().items()]
-    rows.append(("Pixels SHA-256", record.pixels_sha256))
+    rows += [("Pixels SHA-256", record.pixels_sha256), *told(record.lineage)]
     body = "".join(
         f'<tr><th scope="row">{escape(label)}</th><td>{escape(text)}</td></tr>' for label, text in rows if text != ""
     )
@@ -258,16 +296,19 @@ def infotext_of(record: Record) -> str:
     return infotext.format(record.recipe)
 
 
-def found(name: str, source: str, summary: Sequence[tuple[str, str]], sentences: Sequence[str]) -> str:
+def found(
+    name: str, source: str, summary: Sequence[tuple[str, str]], sentences: Sequence[str], has_template: bool
+) -> str:
     """Draw what was read from a dropped picture and offer to load it."""
     rows = "".join(f'<tr><th scope="row">{escape(label)}</th><td>{escape(text)}</td></tr>' for label, text in summary)
     notes = "".join(f'<p class="note">{escape(sentence)}</p>' for sentence in sentences)
     made = f", made with {escape(source)}" if source else ""
+    template = _choice("template", "Bring the template back") if has_template else ""
     return (
         '<section class="found" aria-label="Recipe from a picture">'
         f'<p class="lead">Read from <b>{escape(name)}</b>{made}</p><p class="choices">'
         f"{_choice('all', 'Load everything', 'strong')}{_choice('seed', 'Just the seed')}"
-        f"{_choice('prompt', 'Just the prompt')}{_choice('nothing', 'Dismiss')}</p>"
+        f"{_choice('prompt', 'Just the prompt')}{template}{_choice('nothing', 'Dismiss')}</p>"
         f'{notes}<div class="scroll"><table class="recipe"><tbody>{rows}</tbody></table></div></section>'
     )
 

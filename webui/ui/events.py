@@ -1,0 +1,35 @@
+"""Events of the page: what our own buttons say when they are pressed."""
+
+import json
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import gradio as gr
+
+
+def on_change(fields: Sequence[Any], handler: Callable[..., Any], outputs: Any, shared: dict[str, Any]) -> None:
+    """Call a handler with the values of fields whenever one of them changes.
+
+    They travel through a hidden field: gradio (6.31) takes the sentences away from the inputs of an event when the
+    server begins with it, so an event that begins late would take those that came meanwhile.
+    """
+    carried = gr.Textbox("", visible=False)
+    written = "(...values) => JSON.stringify(values)"
+    gr.on([field.change for field in fields], None, [*fields], carried, js=written, trigger_mode="always_last")
+
+    def called(text: str) -> Any:
+        return handler(*json.loads(text))
+
+    carried.change(called, carried, outputs, trigger_mode="always_last", **shared)
+
+
+def seed_of(shown: str) -> str:
+    """Return the seed of what is on screen, which the page names as ``ID@SEED``."""
+    return shown.rpartition("@")[2]
+
+
+def text_of(event: gr.EventData, name: str) -> str:
+    """Return a text that an event of the page carries, or nothing."""
+    data = getattr(event, "_data", None)
+    value = data.get(name) if isinstance(data, dict) else None
+    return value if isinstance(value, str) else ""
