@@ -8,7 +8,8 @@ import pytest
 HEAVY = {"torch", "diffusers", "transformers", "gradio", "pandas"}
 WORDS = [
     "errors", "seeds", "samplers", "prompt", "prompt_schedule", "prompt_traps", "styles", "wildcards", "params",
-    "recipe", "dialects", "infotext", "foreign", "comfyui", "grid", "presets", "settings", "verdict",
+    "recipe", "dialects", "infotext", "foreign", "comfyui", "grid", "presets", "settings", "verdict", "lineage",
+    "axes", "changes", "hold", "link", "drift", "search",
 ]  # fmt: skip
 
 
@@ -33,7 +34,10 @@ def test_help_loads_nothing_heavy(arguments: list[str]) -> None:
 
 
 def test_the_history_and_the_queue_load_nothing_heavy() -> None:
-    assert loaded_after("import webui.png, webui.gallery, webui.jobs, webui.studio, webui.engine.fake") == set()
+    assert (
+        loaded_after("import webui.png, webui.gallery, webui.drafts, webui.jobs, webui.studio, webui.engine.fake")
+        == set()
+    )
 
 
 def test_the_page_is_built_without_torch() -> None:

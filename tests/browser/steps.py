@@ -25,6 +25,17 @@ def generate(page: Page, prompt: str | None = None, seed: str | None = None) -> 
     page.locator("#go").click()
 
 
+def unfold(page: Page, fold: str) -> None:
+    """Open an accordion and wait until its fields take what is typed.
+
+    gradio (6.31) draws the fields of an accordion when it is first opened and gives them their values a frame later,
+    over what was typed in that frame: faster than a person gets from the click to a key.
+    """
+    page.locator(f"#{fold} > button").click()
+    page.locator(f"#{fold} :is(input, textarea)").first.wait_for()
+    page.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(done))))")
+
+
 def finished(page: Page, count: int) -> None:
     """Wait until so many pictures are in the history and none is being made."""
     expect(page.locator("#history .tile")).to_have_count(count)

@@ -205,3 +205,59 @@ def test_words_that_the_model_knows_are_added_to_the_prompt(page: Page) -> None:
     expect(prompt_field(page)).to_have_value("a lake, at night")
     page.get_by_role("button", name="Add neon to the prompt").click()
     expect(prompt_field(page)).to_have_value("a lake, at night, neon")
+
+
+def held(page: Page, name: str, value: Any) -> None:
+    """Wait until the page has noted a field, and longer than what counts as one step."""
+    page.wait_for_function(
+        "([name, value]) => JSON.parse(localStorage.getItem('reseed-form') ?? '{}')[name] === value", arg=[name, value]
+    )
+    page.evaluate("new Promise((done) => setTimeout(done, 700))")
+
+
+def test_undo_and_redo_of_the_form(page: Page, site: Any) -> None:
+    undo, redo = page.get_by_role("button", name="↶ Undo"), page.get_by_role("button", name="↷ Redo")
+    steps = page.locator("#steps input[type=number]")
+    expect(undo).to_be_disabled()
+    expect(redo).to_be_disabled()
+    for prompt in ("a lake", "a lake, ducks"):
+        prompt_field(page).fill(prompt)
+        held(page, "prompt", prompt)
+    steps.fill("7")
+    steps.blur()
+    held(page, "steps", 7)
+    undo.click()
+    expect(steps).to_have_value("12")
+    expect(prompt_field(page)).to_have_value("a lake, ducks")
+    held(page, "steps", 12)
+    undo.click()
+    expect(prompt_field(page)).to_have_value("a lake")
+    redo.click()
+    expect(prompt_field(page)).to_have_value("a lake, ducks")
+    redo.click()
+    expect(steps).to_have_value("7")
+    expect(redo).to_be_disabled()
+    undo.click()
+    held(page, "steps", 12)
+    prompt_field(page).fill("a hill")
+    expect(redo).to_be_disabled()
+    held(page, "prompt", "a hill")
+    undo.click()
+    expect(prompt_field(page)).to_have_value("a lake, ducks")
+    expect(steps).to_have_value("12")
+    assert site.studio.jobs.active() == []
+
+
+def test_a_recipe_that_was_loaded_is_undone_in_one_step(page: Page) -> None:
+    generate(page, "a lake", "5")
+    finished(page, 1)
+    prompt_field(page).fill("a hill")
+    seed_field(page).fill("9")
+    held(page, "seed", "9")
+    page.get_by_role("button", name="everything").click()
+    expect(prompt_field(page)).to_have_value("a lake")
+    expect(seed_field(page)).to_have_value("5")
+    held(page, "seed", "5")
+    page.get_by_role("button", name="↶ Undo").click()
+    expect(prompt_field(page)).to_have_value("a hill")
+    expect(seed_field(page)).to_have_value("9")

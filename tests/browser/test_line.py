@@ -44,6 +44,7 @@ def test_what_is_taken_before_the_end_of_the_stream_is_heard_is_not_lost(open_pa
     page.wait_for_function("window.held")
     page.locator("#go").click()
     finished(page, 1)
+    assert shown_seed(page) != ""
 
 
 def test_the_whole_loop_goes_on_a_line_on_which_every_end_is_late(open_page: Any) -> None:
@@ -55,3 +56,41 @@ def test_the_whole_loop_goes_on_a_line_on_which_every_end_is_late(open_page: Any
     generate(page, "a lake with mountains, ducks")
     finished(page, 2)
     assert shown_seed(page) == "7"
+
+
+MUTE = """
+{
+  const plain = window.fetch;
+  Object.assign(window, { streams: 0, joins: 0 });
+  window.fetch = async (...asked) => {
+    const url = String(asked[0]?.url ?? asked[0]);
+    const answer = await plain(...asked);
+    if (url.includes("/queue/join")) window.joins += 1;
+    if (!window.mute || !url.includes("/queue/data")) return answer;
+    window.streams += 1;
+    const nothing = (out) =>
+      asked[0].signal.addEventListener("abort", () => out.error(new DOMException("left", "AbortError")));
+    return new Response(new ReadableStream({ start: nothing }), answer);
+  };
+}
+"""
+"""Streams that say nothing from the moment ``mute`` is set, and counts of what was asked."""
+
+
+def test_a_page_that_is_being_left_opens_no_stream(open_page: Any) -> None:
+    page: Page = open_page(script=MUTE)
+    page.evaluate("Object.assign(window, { mute: true, joins: 0 })")
+    prompt_field(page).fill("a lake")
+    page.wait_for_function("window.streams >= 1")  # the first event is heard of on no stream, so its answer passes
+    before = page.evaluate("window.joins")
+    page.locator("#go").click()
+    page.wait_for_function("(before) => window.joins > before", arg=before)  # taken, and waits to be named
+    asked = page.evaluate(
+        """() => new Promise((done) => {
+          const before = window.streams;
+          dispatchEvent(new Event("beforeunload"));
+          setInterval(() => window.streams > before && done("a stream"), 10);
+          setTimeout(() => done("nothing"), 1000);
+        })"""
+    )
+    assert asked == "nothing"

@@ -5,7 +5,17 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.steps import STILL, finished, generate, prompt_field, recycle, reload, seed_field, shown_seed
+from tests.browser.steps import (
+    STILL,
+    finished,
+    generate,
+    prompt_field,
+    recycle,
+    reload,
+    seed_field,
+    shown_seed,
+    unfold,
+)
 from webui import png
 
 pytestmark = pytest.mark.browser
@@ -46,7 +56,9 @@ def expect_every_digit(page: Page, site: Any, seed: int) -> None:
     assert f"Seed: {seed}," in (found.infotext or "")
     assert site.studio.gallery.recent(1)[0].recipe.seed == seed
     seed_field(page).fill("")
+    page.wait_for_function("JSON.parse(localStorage.getItem('reseed-form')).seed === ''")
     reload(page)
+    expect(seed_field(page)).to_have_value("")
     recycle(page)
     expect(seed_field(page)).to_have_value(str(seed))
 
@@ -159,12 +171,47 @@ def test_every_wrong_field_gets_its_sentence(page: Page, site: Any) -> None:
     assert site.studio.gallery.count() == 0
 
 
+@pytest.mark.parametrize(
+    ("fold", "field", "value"), [("vary", "variations", "12:0.1, x:9"), ("more", "ensd", str(2**33))]
+)
+def test_a_sentence_in_a_closed_accordion_is_opened_and_gone_to(page: Page, fold: str, field: str, value: str) -> None:
+    toggle, box = page.locator(f"#{fold} > button"), page.locator(f"#{field} input, #{field} textarea")
+    unfold(page, fold)
+    box.fill(value)
+    box.blur()
+    toggle.click()
+    expect(box).to_be_hidden()
+    for _ in range(2):  # the second time after a reload, when the accordion was never open
+        generate(page, "a lake")
+        sentence = page.locator(f"#{field} .validation-error:not(input)")
+        expect(sentence).to_contain_text(value)
+        expect(sentence).to_be_in_viewport()
+        expect(box).to_be_focused()
+        page.wait_for_function(
+            "([name, value]) => JSON.parse(localStorage.getItem('reseed-form'))[name] == value", arg=[field, value]
+        )
+        reload(page)
+        expect(box).to_be_hidden()
+
+
+def test_of_several_wrong_fields_the_first_on_the_page_is_gone_to(open_page: Any) -> None:
+    page = open_page(viewport={"width": 390, "height": 600})
+    page.locator("#height input[type=number]").fill("131")
+    page.locator("#height input[type=number]").blur()
+    generate(page, "a lake", "abc")
+    expect(seed_field(page)).to_be_focused()
+    expect(page.locator("#seed .validation-error").first).to_be_in_viewport()
+    generate(page, seed="5")
+    expect(page.locator("#height input").first).to_be_focused()
+    expect(page.locator("#height .validation-error").last).to_be_in_viewport()
+
+
 def test_markup_in_a_prompt_stays_text(page: Page, site: Any) -> None:
     page.on("dialog", lambda dialog: pytest.fail(f"a script ran: {dialog.message}"))
     text = "<img src=x onerror=\"document.title='hit'\"> ${alert(1)} {{7*7}} `</script>"
     generate(page, text, "1, 2")
     finished(page, 2)
-    page.get_by_role("button", name="Details").click()
+    page.get_by_role("button", name="Details ▼", exact=True).click()
     expect(page.locator("#details td", has_text="onerror").first).to_contain_text(text)
     reload(page)
     expect(page.locator("#history .tile")).to_have_count(2)
@@ -244,3 +291,70 @@ def test_a_picture_can_be_looked_at_while_another_is_made(page: Page, site: Any)
     expect(page.locator(".stage.live")).to_have_attribute("data-seed", "2")
     site.engine.delay = 0.0
     finished(page, 2)
+
+
+# ---- words: wildcards, styles, and where a picture came from ----------------------------------------
+
+
+def test_a_template_draws_for_each_seed_and_comes_back_with_its_styles(page: Page, site: Any) -> None:
+    site.studio.settings.styles.write_text('name,prompt\nOil,"oil of {prompt}"\nInk,ink\n')
+    reload(page)
+    page.locator("#styles input").click()
+    page.get_by_role("option", name="Oil", exact=True).click()
+    generate(page, "a {red|blue|green} {house|boat}", "1-6")
+    finished(page, 6)
+    records = site.studio.gallery.recent(6)
+    assert len({record.recipe.prompt for record in records}) > 1
+    page.locator("#stage").get_by_role("button", name="everything").click()
+    expect(prompt_field(page)).to_have_value(records[0].recipe.prompt)
+    expect(page.locator("#styles")).not_to_contain_text("Oil")
+    page.locator("#go").click()
+    finished(page, 7)
+    again = site.studio.gallery.recent(1)[0]
+    assert again.recipe == records[0].recipe
+    assert again.lineage.parent == records[0].id
+    page.locator("#history .pick").nth(1).click()
+    page.locator("#stage").get_by_role("button", name="Bring the template back").click()
+    expect(prompt_field(page)).to_have_value("a {red|blue|green} {house|boat}")
+    expect(page.locator("#styles")).to_contain_text("Oil")
+    page.locator("#styles input").fill("no such")
+    prompt_field(page).click()
+    expect(page.locator("#styles")).not_to_contain_text("no such")
+
+
+def test_a_picture_knows_what_it_came_from(page: Page, site: Any) -> None:
+    generate(page, "a lake", "11, 22")
+    finished(page, 2)
+    second, first = site.studio.gallery.recent(2)
+
+    def next_parent(count: int, button: str = "#go") -> str:
+        page.locator(button).click()
+        finished(page, count)
+        parent: str = site.studio.gallery.recent(1)[0].lineage.parent
+        return parent
+
+    page.locator("#history").get_by_role("button", name="Use seed 11 again").click()
+    expect(page.locator("#seednote")).to_contain_text("Seed 11 is in the field")
+    page.wait_for_function("id => JSON.parse(localStorage.getItem('reseed-form')).parent === id + '@11'", arg=first.id)
+    reload(page)
+    assert next_parent(3) == first.id
+    assert next_parent(4, "#go-new") == ""
+    seed_field(page).fill("12")
+    assert next_parent(5) == ""
+    page.get_by_role("button", name="Show the picture with seed 22").first.click()
+    expect(page.locator(".stage.done")).to_have_attribute("data-seed", "22")
+    assert next_parent(6, "#go-same") == second.id
+
+
+def test_a_seed_taken_from_a_preview_names_the_picture_that_came_of_it(page: Page, site: Any) -> None:
+    site.engine.delay = STILL
+    generate(page, "a lake", "5")
+    expect(page.locator(".stage.live")).to_be_visible()
+    recycle(page)
+    expect(seed_field(page)).to_have_value("5")
+    generate(page, "a lake, ducks")
+    expect(page.locator("#status")).to_contain_text("Drop the 1 waiting")
+    site.engine.delay = 0.0
+    finished(page, 2)
+    child, parent = site.studio.gallery.recent(2)
+    assert child.lineage.parent == parent.id
