@@ -22,7 +22,7 @@ from webui.engine.fake import FakeEngine
 from webui.errors import EngineError, JobError, StorageError
 from webui.gallery import Gallery
 from webui.jobs import Jobs
-from webui.journal import VERSION, Journal, origin
+from webui.journal import VERSION, Journal, Order, origin
 from webui.progress import Pace, Progress, State
 from webui.recipe import Recipe
 
@@ -593,7 +593,7 @@ def test_a_journal_that_cannot_be_opened_is_a_sentence(tmp_path: Path) -> None:
 
 def test_of_two_who_move_a_job_one_wins(tmp_path: Path) -> None:
     journal = Journal(tmp_path / "jobs.db")
-    journal.add("a", None, "", recipes(1), seq=1)
+    journal.add("a", Order(tuple(recipes(1))))
     won: list[bool] = []
     threads = [
         threading.Thread(target=lambda: won.append(journal.move_job("a", ["pending"], "running", seq=2)))
@@ -610,7 +610,7 @@ def test_of_two_who_move_a_job_one_wins(tmp_path: Path) -> None:
 def test_old_ended_jobs_are_forgotten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     journal = Journal(tmp_path / "jobs.db")
     for job in ("old", "new", "open"):
-        journal.add(job, job, "", recipes(1), seq=1)
+        journal.add(job, Order(tuple(recipes(1))), job)
     journal.move_job("old", ["pending"], "succeeded", seq=2)
     journal.move_job("new", ["pending"], "failed", seq=2)
     assert journal.prune(time.time() + 6 * 24 * 3600) == 0

@@ -16,7 +16,6 @@ be compared waits in the same line, but is neither saved nor written down: a res
 Every change of a job raises its ``seq``. Durations come from the monotonic clock, the order from the journal.
 """
 
-import hashlib
 import logging
 import secrets
 import threading
@@ -34,7 +33,7 @@ from webui.engine import Engine, Step
 from webui.errors import EngineError, JobError, ReseedError, shown
 from webui.fingerprint import Fingerprint
 from webui.gallery import Gallery, Record
-from webui.journal import ENDED, OPEN, Entry, Journal, Kind, Status
+from webui.journal import ENDED, OPEN, Entry, Journal, Kind, Order, Status
 from webui.lineage import UNKNOWN, Lineage
 from webui.making import Maker, jpeg
 from webui.progress import Pace, Progress, State
@@ -105,17 +104,16 @@ class Jobs:
             raise JobError(f"A job must have from 1 to {MAX_PICTURES} pictures; got {len(wanted)}.")
         if key is not None and not (key.isascii() and 1 <= len(key) <= MAX_KEY):
             raise JobError(f"An idempotency key must have from 1 to {MAX_KEY} ASCII characters; got {shown(key)}.")
-        told = [] if kind == "make" else [kind, about]
-        digest = hashlib.sha256("".join([*told, *(recipe.digest() for recipe in wanted)]).encode()).hexdigest()
+        order = Order(wanted, lineage, kind, about)
         with self._changed:
             self._must_be_open()
             if key is not None and (found := self._journal.by_key(key)):
-                if found[1] != digest:
+                if found[1] != order.digest:
                     raise JobError(f"The key {shown(key)} was used for another job. Use a new key for new pictures.")
                 return self.progress(found[0])
             left = list(range(len(wanted)))
             state = State(secrets.token_hex(16), wanted, "pending", 1, left, lineage, kind, about)
-            self._journal.add(state.job, key, digest, wanted, seq=state.seq, lineage=lineage, kind=kind, about=about)
+            self._journal.add(state.job, order, key, seq=state.seq)
             return self._line_up(state)
 
     def remake(self, recipe: Recipe, compare: Callable[[Image.Image, Fingerprint], object]) -> Progress:

@@ -5,6 +5,7 @@ UPDATE that names the status it leaves, so that of two who try, one wins. One pr
 Unlike the gallery's index it is precious: a newer version is refused, a damaged file is put aside, not deleted.
 """
 
+import hashlib
 import logging
 import sqlite3
 import threading
@@ -71,6 +72,22 @@ that cannot be made leaves its place empty and the others go on."""
 Status = Literal["pending", "running", "canceling", "succeeded", "failed", "canceled"]
 OPEN: Final[tuple[Status, ...]] = ("pending", "running", "canceling")
 ENDED: Final[tuple[Status, ...]] = ("succeeded", "failed", "canceled")
+
+
+@dataclass(frozen=True)
+class Order:
+    """What is asked of the queue: a recipe for each picture, where they came from, what becomes of them."""
+
+    recipes: tuple[Recipe, ...]
+    lineage: Lineage = UNKNOWN
+    kind: Kind = "make"
+    about: str = ""
+
+    @property
+    def digest(self) -> str:
+        """Name what an idempotency key must come with again: the recipes, and what is made of them."""
+        told = [] if self.kind == "make" else [self.kind, self.about]
+        return hashlib.sha256("".join([*told, *(recipe.digest() for recipe in self.recipes)]).encode()).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -185,25 +202,15 @@ class Journal:
         except sqlite3.Error as error:
             raise StorageError(f"The job journal {self.path} cannot be used: {error}. Is the disk full?") from error
 
-    def add(  # noqa: PLR0913 — what a job is
-        self,
-        job: str,
-        key: str | None,
-        digest: str,
-        recipes: Sequence[Recipe],
-        *,
-        seq: int,
-        lineage: Lineage = UNKNOWN,
-        kind: Kind = "make",
-        about: str = "",
-    ) -> None:
+    def add(self, job: str, order: Order, key: str | None = None, *, seq: int = 1) -> None:
         """Write a new, pending job."""
-        items = [(job, number, recipe.to_json(), origin(job, number)) for number, recipe in enumerate(recipes)]
+        items = [(job, number, recipe.to_json(), origin(job, number)) for number, recipe in enumerate(order.recipes)]
+        lineage = order.lineage.to_json()
         with self._transaction() as db:
             db.execute(
                 "INSERT INTO jobs (id, key, digest, status, seq, created, lineage, kind, about) "
                 "VALUES (?, ?, ?, 'pending', ?, ?, ?, ?, ?)",
-                (job, key, digest, seq, time.time(), lineage.to_json(), kind, about),
+                (job, key, order.digest, seq, time.time(), lineage, order.kind, order.about),
             )
             db.executemany("INSERT INTO items (job, number, recipe, origin) VALUES (?, ?, ?, ?)", items)
 

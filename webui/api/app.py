@@ -35,7 +35,9 @@ def create(studio: Studio) -> FastAPI:
     hosts = (*LOOPBACK, *own_names()) if everywhere else (*LOOPBACK, studio.settings.host)
     app.add_middleware(Guard, hosts=hosts, any_address=everywhere)
     app.add_exception_handler(ReseedError, _sentence)
-    _add_routes(app, studio)
+    app.get("/healthz")(_health)
+    _add_pictures(app, studio)
+    _add_jobs(app, studio)
     return app
 
 
@@ -45,11 +47,13 @@ def own_names() -> tuple[str, ...]:
     return (name, f"{name}.local", f"{name}.lan")
 
 
-def _add_routes(app: FastAPI, studio: Studio) -> None:
-    @app.get("/healthz")
-    def health() -> dict[str, str]:
-        """Say that the server answers."""
-        return {"status": "ok", "version": __version__}
+def _health() -> dict[str, str]:
+    """Say that the server answers."""
+    return {"status": "ok", "version": __version__}
+
+
+def _add_pictures(app: FastAPI, studio: Studio) -> None:
+    """Serve what the gallery holds."""
 
     @app.get("/pictures/{id}.png")
     def picture(id: str) -> Response:
@@ -66,6 +70,19 @@ def _add_routes(app: FastAPI, studio: Studio) -> None:
             content_disposition_type="inline",
             headers={"Cache-Control": FOREVER},
         )
+
+    @app.get("/thumbnails/{id}")
+    def thumbnail(id: str) -> Response:
+        """Serve a picture's thumbnail."""
+        try:
+            path = studio.gallery.thumbnail(_record(studio, id))
+        except (StorageError, OSError):
+            raise HTTPException(404, "The picture's file is gone.") from None
+        return FileResponse(path, headers={"Cache-Control": FOREVER})
+
+
+def _add_jobs(app: FastAPI, studio: Studio) -> None:
+    """Serve what jobs leave beside pictures: differences, grid pictures and drafts."""
 
     @app.get("/differences/{job}.png")
     def difference(job: str) -> Response:
@@ -97,15 +114,6 @@ def _add_routes(app: FastAPI, studio: Studio) -> None:
         buffer = io.BytesIO()
         enlarged(found.preview).save(buffer, "PNG")
         return Response(buffer.getvalue(), media_type="image/png", headers={"Cache-Control": FOREVER})
-
-    @app.get("/thumbnails/{id}")
-    def thumbnail(id: str) -> Response:
-        """Serve a picture's thumbnail."""
-        try:
-            path = studio.gallery.thumbnail(_record(studio, id))
-        except (StorageError, OSError):
-            raise HTTPException(404, "The picture's file is gone.") from None
-        return FileResponse(path, headers={"Cache-Control": FOREVER})
 
 
 def _record(studio: Studio, id: str) -> Record:
