@@ -90,3 +90,18 @@ def test_a_folder_that_may_not_be_made_is_a_sentence(tmp_path: Path) -> None:
 def test_in_a_checkout_own_presets_are_apart_from_shipped_ones(tmp_path: Path) -> None:
     assert Settings(data_dir=default_data_dir()).presets == shipped_presets() / "own"
     assert Settings(data_dir=tmp_path).presets == tmp_path / "presets"
+
+
+def test_a_renamed_preset_whose_old_file_cannot_go_is_a_sentence(
+    files: PresetFiles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files.save(Preset("Sea", prompt="sea"))
+
+    def refuse(path: Path, missing_ok: bool = False) -> None:
+        if path.suffix == ".json":
+            raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "unlink", refuse)
+    with pytest.raises(StorageError, match="The preset Sea was not deleted: Permission denied"):
+        files.save(Preset("Lake", prompt="lake"), instead_of="Sea")
+    assert names(tmp_path / "own") == ["lake.json", "sea.json"]

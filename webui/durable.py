@@ -40,6 +40,25 @@ def write_new(folder: Path, data: bytes, seed: int) -> Path:
     return final
 
 
+def write_as(final: Path, data: bytes, what: str) -> None:
+    """Write a new file of a given name: whole and durable, or not there, and never over an existing one.
+
+    Raises StorageError, which calls the file ``what``, also when the name is taken.
+    """
+    temporary = final.parent / f".reseed-{secrets.token_hex(8)}.tmp"
+    try:
+        _write(temporary, data)
+        _link(temporary, final)
+        sync(final.parent)
+    except FileExistsError as error:
+        raise StorageError(f"{what} was not saved: there is a file {final} already. Choose another name.") from error
+    except OSError as error:
+        raise StorageError(sentence(error, what, final.parent)) from error
+    finally:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
 def overwrite(path: Path, data: bytes, what: str) -> None:
     """Write a precious file in place of the one of that name: after any crash the old one or the new one is there.
 

@@ -12,8 +12,8 @@ from typing import Final
 
 from PIL import Image, ImageDraw, ImageFont
 
-from webui import png
-from webui.errors import PictureError, StorageError
+from webui import durable, png
+from webui.errors import PictureError
 from webui.pixels import decoded
 from webui.sweeping import Layout, Place
 
@@ -148,12 +148,7 @@ def draw(layout: Layout, places: Sequence[Place]) -> bytes:
 
 def write(target: Path, layout: Layout, places: Sequence[Place]) -> None:
     """Write the grid of a sweep to a new file; raise StorageError when that cannot be, or when the file is there."""
-    data = draw(layout, places)
-    try:
-        with target.open("xb") as file:
-            file.write(data)
-    except OSError as error:
-        raise StorageError(f"The grid was not written to {target}: {error.strerror or error}.") from None
+    durable.write_as(target, draw(layout, places), "The grid picture")
 
 
 def _draw_cell(sheet: Image.Image, letters: _Letters, place: Place, plan: _Plan, at: tuple[int, int]) -> None:

@@ -57,7 +57,7 @@ class PresetFiles:
                 raise BadValue("preset_name", "Name of the preset", preset.name, rule)
             self._write(kept := self._placed(preset, old))
             if old is not None and old.id != kept.id:
-                (self._own / f"{old.id}.json").unlink(missing_ok=True)
+                self._remove(old)
             return kept
 
     def take(self, found: Iterable[Preset]) -> None:
@@ -69,11 +69,7 @@ class PresetFiles:
     def delete(self, name: str) -> None:
         """Delete a preset of one's own; raise BadValue for any other name."""
         with self._writing:
-            preset = _named(name, self.own().presets)
-            try:
-                (self._own / f"{preset.id}.json").unlink(missing_ok=True)
-            except OSError as error:
-                raise StorageError(f"The preset {name} was not deleted: {error.strerror or error}.") from error
+            self._remove(_named(name, self.own().presets))
 
     def _placed(self, preset: Preset, old: Preset | None = None) -> Preset:
         """Choose the file: that of ``old`` while its name is the same, else one that no file has."""
@@ -88,6 +84,12 @@ class PresetFiles:
         except OSError as error:
             raise StorageError(durable.sentence(error, f"The preset {preset.name}", self._own)) from error
         durable.overwrite(path, preset.to_json().encode(), f"The preset {preset.name}")
+
+    def _remove(self, preset: Preset) -> None:
+        try:
+            (self._own / f"{preset.id}.json").unlink(missing_ok=True)
+        except OSError as error:
+            raise StorageError(f"The preset {preset.name} was not deleted: {error.strerror or error}.") from error
 
     def _folder(self, folder: Path) -> Folder:
         found = [self._file(path) for path in sorted(folder.glob("*.json"))]
