@@ -36,6 +36,14 @@ def unfold(page: Page, fold: str) -> None:
     page.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(done))))")
 
 
+def choose(page: Page, field: str, name: str) -> None:
+    """Choose from a list as one who types its name; the list is the field's own: another may still be fading out."""
+    box = page.locator(f"#{field} input")
+    box.fill(name)
+    options = page.locator(f"#{box.get_attribute('aria-controls')}")
+    options.get_by_role("option", name=name, exact=True).click()
+
+
 def finished(page: Page, count: int) -> None:
     """Wait until so many pictures are in the history and none is being made."""
     expect(page.locator("#history .tile")).to_have_count(count)

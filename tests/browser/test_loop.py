@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.steps import finished, generate, prompt_field, recycle, seed_field, unfold
+from tests.browser.steps import choose, finished, generate, prompt_field, recycle, seed_field, unfold
 from tests.browser.test_links import LISTEN, copied
 from tests.test_jobs import pixels
 
@@ -28,8 +28,7 @@ def survey(page: Page) -> None:
 def sweep_steps(page: Page) -> None:
     """Sweep what the form holds over three numbers of steps."""
     unfold(page, "sweep-box")
-    page.locator("#axis_x_label input").fill("Steps")
-    page.get_by_role("option", name="Steps", exact=True).click()
+    choose(page, "axis_x_label", "Steps")
     page.locator("#axis_x :is(input, textarea)").fill("2-4")
     page.locator("#go-sweep").click()
 

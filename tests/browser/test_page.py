@@ -7,6 +7,7 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.steps import (
     STILL,
+    choose,
     finished,
     generate,
     prompt_field,
@@ -299,8 +300,7 @@ def test_a_picture_can_be_looked_at_while_another_is_made(page: Page, site: Any)
 def test_a_template_draws_for_each_seed_and_comes_back_with_its_styles(page: Page, site: Any) -> None:
     site.studio.settings.styles.write_text('name,prompt\nOil,"oil of {prompt}"\nInk,ink\n')
     reload(page)
-    page.locator("#styles input").click()
-    page.get_by_role("option", name="Oil", exact=True).click()
+    choose(page, "styles", "Oil")
     generate(page, "a {red|blue|green} {house|boat}", "1-6")
     finished(page, 6)
     records = site.studio.gallery.recent(6)

@@ -6,18 +6,13 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.steps import finished, generate, recycle, reload, unfold
+from tests.browser.steps import choose, finished, generate, recycle, reload, unfold
 
 pytestmark = pytest.mark.browser
 
 
 def speed(page: Page, name: str) -> Any:
     return page.locator("#speed").get_by_label(name)
-
-
-def choose(page: Page, field: str, name: str) -> None:
-    page.locator(f"#{field} input").click()
-    page.get_by_role("option", name=name, exact=True).click()
 
 
 def test_a_speed_is_what_the_fields_say_and_what_keeps_no_composition_is_warned_of(page: Page, site: Any) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests.browser.steps import STILL, finished, prompt_field, reload, seed_field, unfold
+from tests.browser.steps import STILL, choose, finished, prompt_field, reload, seed_field, unfold
 
 pytestmark = pytest.mark.browser
 IMPOSSIBLE = {"x": ("Steps", "2-4"), "y": ("Noise layout", "plain, centred, plain"), "z": ("RNG", "NV, CPU")}
@@ -22,9 +22,7 @@ def form(page: Page) -> Page:
 
 
 def axis(page: Page, name: str, label: str, values: str) -> None:
-    box = page.locator(f"#axis_{name}_label input")
-    box.fill(label)
-    page.get_by_role("option", name=label, exact=True).click()
+    choose(page, f"axis_{name}_label", label)
     page.locator(f"#axis_{name} :is(input, textarea)").fill(values)
 
 
