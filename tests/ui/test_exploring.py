@@ -9,7 +9,7 @@ import gradio as gr
 import pytest
 
 from tests.test_jobs import pixels
-from tests.ui.test_handlers import arguments, drain, event, last, make, request, wrong
+from tests.ui.test_handlers import arguments, drain, event, last, make, request, stop_when, wrong
 from webui.engine.checkpoints import Catalog
 from webui.engine.fake import FakeEngine
 from webui.journal import origin
@@ -149,9 +149,7 @@ def test_an_error_is_said_on_the_sheet(handlers: Handlers, monkeypatch: pytest.M
 def test_stop_keeps_what_is_drawn(handlers: Handlers) -> None:
     handlers.studio.engine.delay = 0.05  # type: ignore[attr-defined]
     memory, _ = handlers.explore([], "", *arguments(handlers.studio, seed="1-50"))
-    for progress in handlers.studio.jobs.watch(memory[0]):
-        if len(progress.drafts) == 2:
-            handlers.stop(memory, request())
+    stop_when(handlers, memory, lambda progress: len(progress.drafts) == 2)
     page = look(handlers, memory)
     assert {kind for kind, _ in tiles(page)} == {"draft"}
     assert 2 <= len(tiles(page)) < 50

@@ -1,7 +1,7 @@
 """The handlers without a browser: what is queued, what is drawn, what is said."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -53,6 +53,13 @@ def make(handlers: Handlers, **changes: Any) -> tuple[list[str], Progress]:
     """Submit and wait; return the memory and the job's end."""
     memory, _ = handlers.submit([], "", *arguments(handlers.studio, **changes))
     return memory, list(handlers.studio.jobs.watch(memory[-1]))[-1]
+
+
+def stop_when(handlers: Handlers, memory: list[str], reached: Callable[[Progress], bool]) -> None:
+    """Press stop as soon as the job has reached something, and wait until it has ended."""
+    for progress in handlers.studio.jobs.watch(memory[0]):
+        if reached(progress):
+            handlers.stop(memory, request())
 
 
 def drain(drawn: AsyncIterator[list[Any]]) -> list[dict[str, Any]]:
@@ -215,9 +222,7 @@ def test_an_unknown_picture_or_job_changes_nothing(handlers: Handlers) -> None:
 def test_stop_keeps_what_is_finished(handlers: Handlers) -> None:
     handlers.studio.engine.delay = 0.05  # type: ignore[attr-defined]
     memory, _ = handlers.submit([], "", *arguments(handlers.studio, seed="1-50"))
-    for progress in handlers.studio.jobs.watch(memory[0]):
-        if len(progress.records) == 1:
-            handlers.stop(memory, request())
+    stop_when(handlers, memory, lambda progress: len(progress.records) == 1)
     page = last(drain(handlers.follow(memory, request())))
     assert "Stopped:" in page["status"]
     assert 'data-seed="1' in page["stage"]
