@@ -2,10 +2,12 @@
 
 from typing import Any
 
+import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.steps import finished, generate
+from tests.browser.steps import finished, generate, seed_field
 
+pytestmark = pytest.mark.browser
 MAXIMUM = 2**64 - 1
 
 
@@ -14,6 +16,9 @@ def test_pictures_are_found_by_words_and_seeds(page: Page, site: Any) -> None:
     finished(page, 2)
     generate(page, "a boat", "7")
     finished(page, 3)
+    expect(page.locator("#seeds .chip span")).to_have_text(["7", str(MAXIMUM)])
+    page.locator("#seeds .chip").last.click()
+    expect(seed_field(page)).to_have_value(str(MAXIMUM))
     find, chips = page.get_by_label("Search the history"), page.locator("#history .chip")
     find.press_sequentially("hou")
     expect(chips).to_have_text([str(MAXIMUM), "7"])

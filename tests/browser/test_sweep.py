@@ -56,6 +56,10 @@ def test_a_sweep_of_eighteen_with_an_impossible_row_is_read_clicked_and_there_ag
     assert (record.recipe.steps, record.recipe.noise_layout, record.recipe.rng) == (3, "centred", "NV")
     reload(form)
     expect(cells(form).locator("img")).to_have_count(15)
+    unfold(form, "sweep-box")
+    for name, (label, values) in IMPOSSIBLE.items():
+        expect(form.locator(f"#axis_{name}_label input")).to_have_value(label)
+        expect(form.locator(f"#axis_{name} :is(input, textarea)")).to_have_value(values)
     answer = form.request.get(f"{site.address}/{form.get_by_role('link', name='Grid picture').get_attribute('href')}")
     assert (answer.status, answer.headers["content-type"]) == (200, "image/png")
     form.get_by_role("button", name="Put away").click()

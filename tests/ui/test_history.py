@@ -11,6 +11,7 @@ from webui.studio import Studio
 from webui.ui.desk import Desk
 from webui.ui.handlers import Handlers
 from webui.ui.history import EMPTY, NOTHING, UNMARKED
+from webui.ui.views import NO_SEEDS
 
 __all__ = ["handlers"]
 
@@ -30,6 +31,18 @@ def test_what_is_typed_narrows_the_history(handlers: Handlers) -> None:
     nothing = past.find('"<b>cat', request())
     assert NOTHING in nothing
     assert "<b>" not in nothing
+
+
+def test_recent_seeds_are_offered_once_with_their_newest_picture(handlers: Handlers) -> None:
+    assert NO_SEEDS in handlers.past.seeds()
+    old = make(handlers, seed="7", prompt="a red house")[1].records[0]
+    new = make(handlers, seed="7, 18446744073709551615", prompt="a boat")[1].records
+    drawn = handlers.past.seeds()
+    offered = re.findall(r'data-seed="(\d+)" data-from="(\w+)"', drawn)
+    assert offered == [(str(record.recipe.seed), record.id) for record in reversed(new)]
+    assert old.id not in drawn
+    make(handlers, seed="100-119")
+    assert re.findall(r'data-seed="(\d+)"', handlers.past.seeds()) == [str(seed) for seed in range(119, 111, -1)]
 
 
 def test_a_wrong_filter_is_said_and_can_be_left(handlers: Handlers) -> None:

@@ -31,7 +31,10 @@ from webui.ui.verifying import Verifying
 POLL: Final = 0.05
 """Seconds between two looks at a job: a watcher sleeps on the event loop and holds no thread."""
 NO_PICTURE: Final = "There is no picture on screen yet: press Generate first."
-VIEW: Final = ("stage", "check", "changed", "sheet", "status", "strip", "sweep", "history", "branch", "details", "stop")
+VIEW: Final = (
+    *("stage", "check", "changed", "sheet", "status", "strip", "sweep"),
+    *("history", "branch", "seeds", "details", "stop"),
+)
 """The outputs of everything that draws, in this order."""
 
 
@@ -178,6 +181,7 @@ class Handlers:
             sweeping.draw(jobs, current),
             self.past.draw(tab) if whole else None,
             (branch.draw(self.studio.gallery, record) if record else "") if whole else None,
+            self.past.seeds() if whole else None,
             details,
             gr.update(interactive=any(not one.done for one in [*jobs, *self.verifying.work(tab)])),
         ]

@@ -22,6 +22,8 @@ from webui.ui.events import text_of
 MOST_SHOWN: Final = 5 * PAGE_OF_HISTORY
 """So many pictures are on the page at once."""
 HINT: Final = 'words of the prompts, or seed:7 model:reseed sampler:"Euler a" since:2026-11-01'
+SEEDS, AMONG = 8, 48
+"""So many seeds are offered above the form's buttons, from so many of the newest pictures."""
 EMPTY: Final = "Pictures you make stay here, each with its seed, also after a restart."
 NOTHING: Final = "No picture is like that."
 UNMARKED: Final = "No picture is a favourite yet: ☆ beside the picture on screen marks it."
@@ -32,6 +34,10 @@ class Past:
 
     def __init__(self, studio: Studio, desk: Desk) -> None:
         self.studio, self.desk = studio, desk
+
+    def seeds(self) -> str:
+        """Draw the seeds that were used last."""
+        return views.seeds(self.studio.gallery.recent(AMONG), SEEDS)
 
     def find(self, text: str, request: gr.Request) -> str:
         """Search for what is typed."""

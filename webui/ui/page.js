@@ -3,8 +3,10 @@
 window.reseed = (() => {
   "use strict";
   const FORM = "reseed-form";
+  const AXES = "reseed-axes";
   const THEME = "reseed-theme";
   let restored = false;
+  let restoredAxes = false;
 
   const stage = () => document.querySelector("#stage .stage");
   const calm = () => matchMedia("(prefers-reduced-motion: reduce)").matches;
@@ -157,6 +159,20 @@ window.reseed = (() => {
     return [];
   }
 
+  // The axes of a sweep come back like the form; a choice that is gone leaves them as they are.
+  function restoreAxes(values) {
+    const old = stored(AXES);
+    const labels = window.reseedLabels;
+    const fits = Array.isArray(old) && old.length === values.length && old.every((text) => typeof text === "string");
+    restoredAxes = true;
+    return fits && old.every((text, at) => at % 2 || labels.includes(text)) ? old : values;
+  }
+
+  function rememberAxes(values) {
+    if (restoredAxes) store(AXES, values.map((text) => text ?? ""));
+    return [];
+  }
+
   // ---- a sentence at a field is seen ----------------------------------------------------------------------------
 
   // Open the accordions that hold fields which are not right, before the sentences come: a field that is drawn
@@ -256,5 +272,6 @@ window.reseed = (() => {
     });
   }
 
-  return { wire, addWord, copy, keep, makeRoom, shown, toStage, restore, remember, stored, store, header, title, say };
+  return { wire, addWord, copy, keep, makeRoom, shown, toStage, restore, remember, restoreAxes,
+    rememberAxes, stored, store, header, title, say };
 })();

@@ -11,6 +11,7 @@ from typing import Any, Final
 import gradio as gr
 from fastapi import FastAPI
 
+from webui.axes import labels
 from webui.recipe import PARAMS
 from webui.studio import Studio
 from webui.ui import exploring, form, history, holding, presets, speeds, sweeping, views, wiring
@@ -93,9 +94,11 @@ def _head(studio: Studio) -> str:
         for name in [*form.NAMES, *form.EXTRA]
     ]
     known = json.dumps(fields).replace("<", "\\u003c")
+    axes = json.dumps(["", *labels()])
     names = ("listen.js", "page.js", "compare.js", "explore.js", "keys.js", "link.js", "undo.js")
     scripts = "\n".join(map(_file, names))
-    return f'<meta name="color-scheme" content="light dark"><script>window.reseedFields = {known};\n{scripts}</script>'
+    told = f"window.reseedFields = {known};\nwindow.reseedLabels = {axes};"
+    return f'<meta name="color-scheme" content="light dark"><script>{told}\n{scripts}</script>'
 
 
 def _first_values(studio: Studio) -> dict[str, Any]:
@@ -173,6 +176,7 @@ def _compose(handlers: Handlers, parts: dict[str, Any]) -> dict[str, Any]:
         fields["seed"] = form.seed_field()
         parts["tools"] = _html("seedtools", _tools(*SEED_TOOLS), "dice", "recycle", "plus")
     parts["note"] = _html("seednote", views.note(""))
+    parts["seeds"] = _html("seeds", views.seeds([], 0), "reuse", kept=True)
     with gr.Accordion("⚓ Hold the composition", open=False, elem_id="hold"):
         fields["share"] = form.share_field()
         parts["holding"] = _html("holding", holding.line(handlers.studio, "", "", 0))

@@ -6,10 +6,11 @@ Buttons carry ``data-do``; ``page.js`` turns a click on one into the event of th
 """
 
 import base64
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from contextlib import suppress
 from datetime import datetime
 from html import escape
+from itertools import islice
 from typing import Final
 from urllib.parse import quote
 
@@ -42,18 +43,40 @@ MADE_BY: Final = {
 """How the parts of a fingerprint are named in the details."""
 
 
+NO_SEEDS: Final = "The seeds of your pictures come here, to be used again."
+
+
 def picture_url(record: Record) -> str:
     """Return where the original file is served."""
     return f"pictures/{quote(record.id, safe='')}.png"
 
 
-def chip(seed: int | str, came: str) -> str:
-    """Draw a seed as a button that reuses it; ``came`` is the id of its picture, or the origin of one being made."""
+def chip(seed: int | str, came: str, inner: str = "") -> str:
+    """Draw a seed as a button that reuses it; ``came`` is the id of its picture, or the origin of one being made.
+
+    ``inner`` is the HTML that it shows in place of its digits.
+    """
     text = escape(str(seed))
     return (
         f'<button type="button" class="chip" data-do="reuse" data-seed="{text}" data-from="{escape(came)}" '
-        f'title="Put this seed into the field" aria-label="Use seed {text} again">{text}</button>'
+        f'title="Put seed {text} into the field" aria-label="Use seed {text} again">{inner or text}</button>'
     )
+
+
+def seeds(records: Iterable[Record], limit: int) -> str:
+    """Draw the seeds of pictures in one line, at most ``limit``, each once and with the first of its pictures."""
+    first: dict[int, Record] = {}
+    for record in records:
+        first.setdefault(record.recipe.seed, record)
+    items = "".join(
+        f'<li data-key="{seed}">{chip(seed, record.id, f"{_thumbnail(record)}<span>{seed}</span>")}</li>'
+        for seed, record in islice(first.items(), limit)
+    )
+    return f'<ul class="seeds" aria-label="Recent seeds">{items}</ul>' if items else f'<p class="word">{NO_SEEDS}</p>'
+
+
+def _thumbnail(record: Record) -> str:
+    return f'<img src="thumbnails/{quote(record.id, safe="")}" alt="" loading="lazy" draggable="false">'
 
 
 def empty_stage(about: str, examples: Sequence[str]) -> str:
@@ -259,7 +282,7 @@ def _tile(record: Record, current: str, marked: bool) -> str:
     return (
         f'<li class="tile" data-key="{id}"><button type="button" class="pick" data-do="pick" data-id="{id}" '
         f'title="{words}" aria-label="{words}"{mark}>'
-        f'<img src="thumbnails/{quote(record.id, safe="")}" alt="" loading="lazy" draggable="false">{star}</button>'
+        f"{_thumbnail(record)}{star}</button>"
         f"{chip(seed, record.id)}</li>"
     )
 

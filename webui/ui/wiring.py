@@ -103,6 +103,8 @@ def _connect_sweeps(handlers: Handlers, recall: Recall, page: Form, parts: dict[
         trigger_mode="always_last",
         **SHARED,
     )
+    stored: dict[str, Any] = {"inputs": axes, "trigger_mode": "always_last"}
+    gr.on([part.change for part in axes], None, js="(...values) => window.reseed.rememberAxes(values)", **stored)
     grid = parts["sweep"]
     grid.pick(recall.load, page["parent"], [*form, parts["note"]], **SHARED)
     grid.away(sweeping.away, memory, memory, **SHARED).success(handlers.follow, memory, view, **SHARED)
@@ -143,7 +145,7 @@ def _connect_seeds(handlers: Handlers, recall: Recall, page: Form, parts: dict[s
         trigger_mode="multiple",
         **SHARED,
     )
-    for row in ("stage", "strip", "sheet", "history"):
+    for row in ("stage", "strip", "sheet", "history", "seeds"):
         parts[row].reuse(recall.reuse, parent, brought, **SHARED)
 
 
@@ -174,6 +176,7 @@ def _connect_browser(recall: Recall, links: Links, page: Form, parts: dict[str, 
     """Connect the form to what a browser remembers of it, and to a link that it was opened by."""
     inputs = page.inputs()
     restored = demo.load(None, inputs, inputs, js="(...values) => window.reseed.restore(values)")
+    demo.load(None, parts["axes"], parts["axes"], js="(...values) => window.reseed.restoreAxes(values)")
     presets.connect(recall.studio, page, parts, restored, SHARED)
     # Only a link asks the server: its answer comes late, and would take away sentences that came meanwhile.
     restored.then(None, None, parts["address"], js="() => window.reseed.arrived()")
