@@ -30,7 +30,8 @@
     return new Set(kept.sheet === section.dataset.sheet && Array.isArray(kept.drafts) ? kept.drafts : []);
   }
 
-  // Show what is chosen among the drafts that are there. Its button may go while it has the focus, which stays near.
+  // Show what is chosen among the drafts that are there. Its button may go while it has the focus, which stays near:
+  // a redraw leaves it enabled, because one that is disabled for a frame has lost the focus.
   function mark(section) {
     const wanted = chosen(section);
     const here = drafts(section).filter((draft) => wanted.has(draft.dataset.choose));

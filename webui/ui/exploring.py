@@ -258,7 +258,7 @@ def _bar(sheet: Sheet) -> str:
     """Draw what can be done with the drafts; the page's script counts those that are chosen."""
     more = f'<button type="button" class="quiet" data-do="more" aria-label="{SEEDS} more seeds">{SEEDS} more</button>'
     return (
-        '<p class="do"><button type="button" class="strong" data-do="finish" disabled>Finish 0 chosen</button>'
+        '<p class="do"><button type="button" class="strong" data-do="finish">Finish 0 chosen</button>'
         '<button type="button" class="quiet" data-mark="all" aria-label="Choose all">All</button>'
         '<button type="button" class="quiet" data-mark="none" aria-label="Choose none">None</button>'
         f"{more if len(sheet.recipes) + SEEDS <= COUNT.maximum else ''}</p>"
