@@ -20,7 +20,7 @@ from math import factorial
 from typing import Any, Final
 
 from webui import samplers, seeds
-from webui.errors import BadValue, near
+from webui.errors import BadValue, near, one_of
 from webui.grid import MOST_CELLS, Axis
 from webui.params import Number, Param, Seed, Whole
 from webui.presets import Preset
@@ -305,4 +305,4 @@ def _known(label: str, entry: str, names: Mapping[str, Any] | Sequence[str]) -> 
     for name in names:
         if name.lower() == entry.lower():
             return name
-    raise BadValue("axes", label, entry, f"one of {', '.join(names) or '(none are there)'}", near(entry, names))
+    raise BadValue("axes", label, entry, one_of([*names], listed=40), near(entry, names))
