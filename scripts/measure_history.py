@@ -3,10 +3,12 @@
     python scripts/measure_history.py [1000 10000 100000]
 
 Fills an index in a temporary folder with so many records, beside empty files, and prints milliseconds a page of 40, the
-least of nine runs: of the processor, which other programs do not disturb, and by the clock.
+least of nine runs: of the processor, which other programs do not disturb, and by the clock. At last what a screen of
+the history weighs: its HTML, as it is and packed as a server packs it, and the thumbnails of 40 drawn scenes.
 """
 
 import argparse
+import gzip
 import json
 import random
 import tempfile
@@ -15,11 +17,21 @@ from collections.abc import Callable
 from datetime import date, timedelta
 from pathlib import Path
 
+from PIL import Image
+
 from webui import gallery_schema as schema
+from webui.demo.data import draw_picture
+from webui.engine.checkpoints import Catalog
+from webui.engine.fake import FakeEngine
+from webui.fingerprint import Fingerprint
 from webui.gallery import Gallery
 from webui.gallery_schema import Row
 from webui.recipe import Recipe
 from webui.search import Search, place
+from webui.settings import Settings
+from webui.studio import Studio
+from webui.ui.desk import Desk, Tab
+from webui.ui.history import Past
 
 SUBJECTS = ("a house by a lake", "a cat on a wall", "mountains at sunset", "a boat in a storm")
 SAMPLERS = ("Euler a", "Euler", "DPM++ 2M", "Heun")
@@ -61,8 +73,9 @@ def milliseconds(work: Callable[[], object]) -> tuple[float, float]:
 
 def measure(folder: Path, count: int) -> None:
     """Fill an index, and print a line for each question."""
-    outputs, path = folder / "outputs", folder / "index.db"
+    outputs, path = folder / "outputs", folder / "cache" / "index.db"
     outputs.mkdir()
+    path.parent.mkdir()
     records = rows(outputs, count)
     index = schema.Index(path)
     began = time.process_time()
@@ -102,6 +115,23 @@ def measure(folder: Path, count: int) -> None:
         took = milliseconds(lambda wanted=wanted, before=before: gallery.search(wanted, PAGE, before))  # type: ignore[misc]
         print(f"  {name:32}{took[0]:8.1f}{took[1]:8.1f}   {found} found")
     gallery.close()
+    weigh(folder)
+
+
+def weigh(folder: Path) -> None:
+    """Print what a screen of the history weighs, and how long it takes to draw."""
+    studio = Studio(Settings(data_dir=folder), FakeEngine(), Catalog(folder / "models"))
+    past, tab = Past(studio, Desk()), Tab()
+    drawn = past.draw(tab).encode()
+    used, clock = milliseconds(lambda: past.draw(tab))
+    sizes = f"{len(drawn):,} bytes, {len(gzip.compress(drawn)):,} packed"
+    print(f"  {'a screen of 40, drawn':32}{used:8.1f}{clock:8.1f}   {sizes}")
+    base = Recipe.of(prompt="", seed=0, width=256, height=256)
+    fingerprint = Fingerprint.from_dict({})
+    saved = [studio.gallery.save(Image.fromarray(draw_picture(1, n)), base, fingerprint) for n in range(PAGE - 1)]
+    weight = sum(studio.gallery.thumbnail(record).stat().st_size for record in saved)
+    print(f"  {'thumbnails of 40 drawn scenes':32}{weight:,} bytes")
+    studio.close()
 
 
 def main() -> None:
