@@ -14,6 +14,7 @@ from pathlib import Path
 from PIL import Image, ImageDraw, ImageFont
 from tqdm import tqdm
 
+from webui.drift import drift
 from webui.settings import Settings
 from webui.studio import Studio
 
@@ -29,7 +30,14 @@ SHEETS = {
         for words in ("", " at dawn", " at sunset", " at night, ducks", " in the snow", " in autumn")
     ],
     "six-seeds-one-prompt.png": [(seed, f"{HOUSE} at sunset") for seed in range(1, 7)],
+    "drift.png": [
+        *((5, prompt) for prompt in (HOUSE, f"{HOUSE} at night", f"{HOUSE} in winter", f"{HOUSE}, snowfall")),
+        (5, "a castle by a lake"),
+        (6, HOUSE),
+    ],
 }
+MEASURED = "drift.png"
+"""Below each picture of this sheet stands how far it drifted from the first."""
 CONTACT = (
     HOUSE,
     f"{HOUSE}, ducks",
@@ -54,7 +62,7 @@ def main() -> int:
         studio.start()
         try:
             for name, cells in SHEETS.items():
-                _sheet(studio, cells).save(folder / name, optimize=True)
+                _sheet(studio, cells, name == MEASURED).save(folder / name, optimize=True)
                 print(folder / name)
             _contact(studio, CONTACT, SEEDS).save(folder / "contact-sheet.jpg", quality=88)
             print(folder / "contact-sheet.jpg")
@@ -63,19 +71,23 @@ def main() -> int:
     return 0
 
 
-def _sheet(studio: Studio, cells: list[tuple[int, str]]) -> Image.Image:
-    """Lay a few large pictures out, the prompt and the seed below each."""
+def _sheet(studio: Studio, cells: list[tuple[int, str]], measured: bool) -> Image.Image:
+    """Lay a few large pictures out, the prompt and the seed below each, and when ``measured`` the drift."""
     columns = 2 if len(cells) == 2 else 3
     side = SIDE if columns == 2 else SIDE * 2 // 3
     rows = -(-len(cells) // columns)
     sheet, draw = _paper(MARGIN + columns * (side + MARGIN), MARGIN + rows * (side + LINE + MARGIN))
     font = ImageFont.load_default(16 if columns == 2 else 13)
+    pictures = [_picture(studio, seed, prompt) for seed, prompt in cells]
     for at, (seed, prompt) in enumerate(cells):
-        picture = _picture(studio, seed, prompt).resize((side, side), Image.Resampling.LANCZOS)
+        picture = pictures[at].resize((side, side), Image.Resampling.LANCZOS)
         x, y = MARGIN + at % columns * (side + MARGIN), MARGIN + at // columns * (side + LINE + MARGIN)
         sheet.paste(picture, (x, y))
         draw.text((x, y + side + 6), prompt, INK, font)
         draw.text((x, y + side + 26), f"seed {seed}", MUTED, font)
+        if measured and at:
+            moved = drift(pictures[0], pictures[at])
+            draw.text((x + side, y + side + 26), f"drift {moved.number:.2f}, {moved.word}", MUTED, font, anchor="ra")
     return sheet
 
 
