@@ -94,3 +94,17 @@ def test_a_page_that_is_being_left_opens_no_stream(open_page: Any) -> None:
         })"""
     )
     assert asked == "nothing"
+
+
+def test_a_stream_that_is_asked_for_while_the_page_is_being_left_is_not_opened(page: Page) -> None:
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    heard = page.evaluate(
+        """() => {
+          dispatchEvent(new Event("beforeunload"));
+          const stream = fetch("gradio_api/queue/data?session_hash=gone").then(() => "a stream");
+          return Promise.race([stream, new Promise((done) => setTimeout(() => done("nothing"), 500))]);
+        }"""
+    )
+    assert heard == "nothing"
+    assert not any("/queue/data" in url for url in asked)

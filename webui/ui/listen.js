@@ -4,7 +4,8 @@
 // the picture was made, and the page never shows it. So an answer is passed on only when its event has been named on
 // the stream, which then cannot end before the event, or when no stream is left and gradio opens the next one.
 // A page that is being left hears nothing more: gradio has closed its stream, the server drops what it still had to say
-// to the tab, and a stream opened for it now would only be answered with an error on the screen.
+// to the tab, and a stream opened for it now would only be answered with an error on the screen. So none is opened, also
+// for an event whose answer was passed on just before.
 // And a refusal is passed on when the fields that are not right are there to show their sentences.
 (() => {
   "use strict";
@@ -14,6 +15,7 @@
   const plain = window.fetch;
   const named = new Set();
   const waiting = new Map();
+  const held = []; // streams that are asked for while the page is being left
   let streams = 0;
   let left = false;
 
@@ -31,6 +33,7 @@
     left = true;
     setTimeout(() => {
       left = false;
+      held.splice(0).forEach((open) => open());
       release();
     }, LEAVING);
   });
@@ -41,6 +44,7 @@
   }
 
   async function listen(asked) {
+    if (left) await new Promise((open) => held.push(open));
     const end = opened();
     let answer;
     try {
