@@ -107,4 +107,4 @@ def test_a_stream_that_is_asked_for_while_the_page_is_being_left_is_not_opened(p
         }"""
     )
     assert heard == "nothing"
-    assert not any("/queue/data" in url for url in asked)
+    assert not any("session_hash=gone" in url for url in asked)
