@@ -69,6 +69,7 @@ JSON = {"content-type": "application/json"}
         (b"null", JSON, 400, "got null."),
         (b'{"cfg": NaN}', JSON, 400, "NaN is not JSON"),
         (b'{"cfg": -Infinity}', JSON, 400, "-Infinity is not JSON"),
+        (b'{"cfg": 1e999}', JSON, 400, "cannot be read as JSON"),
         (b'{"prompt": "\\ud800"}', JSON, 400, "unpaired surrogate"),
         (b'{"prompt": "\xff"}', JSON, 400, "must be UTF-8"),
         (b'{"seed": ' + b"9" * 5000 + b"}", JSON, 413, "at most 1000 bytes"),

@@ -15,6 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from webui import __version__, grid_picture, sweeping
+from webui.api import sdapi
 from webui.api.guard import LOOPBACK, Guard
 from webui.drafts import enlarged
 from webui.errors import JobError, ReseedError, StorageError
@@ -38,6 +39,7 @@ def create(studio: Studio) -> FastAPI:
     app.get("/healthz")(_health)
     _add_pictures(app, studio)
     _add_jobs(app, studio)
+    app.include_router(sdapi.router(studio))
     return app
 
 

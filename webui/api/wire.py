@@ -97,7 +97,7 @@ async def read(request: Request, limit: int = BODY) -> Any:
             raise Refused(413, "too_large", f"The body must have at most {limit} bytes.")
     try:
         found = json.loads(data.decode(), parse_constant=_no_constant)
-        json.dumps(found, ensure_ascii=False).encode()
+        json.dumps(found, ensure_ascii=False, allow_nan=False).encode()
     except UnicodeError as error:
         raise Refused(400, "not_json", "The body must be UTF-8 text without unpaired surrogate characters.") from error
     except (ValueError, RecursionError) as error:
