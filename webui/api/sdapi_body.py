@@ -234,8 +234,11 @@ class _Reader:
 
     def infotext(self, find: Find) -> dict[str, Any]:
         """Read the fields that an infotext gives; a field of the request wins, also over one that is not allowed."""
-        reading = infotext.parse(self.text("infotext"))
-        found = dict(reading.values) if self.text("infotext") else {}
+        text = self.text("infotext")
+        if not text:
+            return {}
+        reading = infotext.parse(text)
+        found = dict(reading.values)
         mine = {field for field, name in NAMES.items() if self.body.get(name) is not None}
         mine |= {"seed"} if self.body.get("seed") is not None else set()
         self.problems += [one for one in reading.problems if one.field not in mine]
