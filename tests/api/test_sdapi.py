@@ -111,7 +111,7 @@ def test_the_same_recipe_gives_the_same_pixels_through_the_studio(client: TestCl
          {"clip_skip": 2, "rng": "CPU", "ensd": 31337}),
         ({"override_settings": {"always_discard_next_to_last_sigma": True, "sgm_noise_multiplier": False}},
          {"discard_penultimate": "On"}),
-        ({"override_settings": {"sd_model_checkpoint": "RESEED", "sd_vae": "Automatic", "samples_format": "png"}}, {}),
+        ({"override_settings": {"sd_model_checkpoint": "RESEED", "sd_vae": "None", "samples_format": "png"}}, {}),
         ({"enable_hr": False, "hr_scale": 2, "hr_upscaler": "Latent", "denoising_strength": 0.7, "tiling": None,
           "restore_faces": False, "refiner_checkpoint": "None", "refiner_switch_at": 0.8, "script_name": None,
           "alwayson_scripts": {"ControlNet": {"args": []}}, "save_images": True, "do_not_save_samples": True}, {}),

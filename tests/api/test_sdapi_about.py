@@ -8,6 +8,7 @@ from starlette.testclient import TestClient
 
 from tests.api.a1111 import V1, made, opened, recipes
 from tests.api.test_app import ADDRESS
+from webui.api import sdapi, sdapi_about, sdapi_body, sdapi_options
 from webui.api.app import create
 from webui.studio import Studio
 
@@ -83,6 +84,12 @@ def test_every_sampler_and_schedule_that_is_listed_can_be_used(client: TestClien
         assert [one.sampler for one in recipes(made(client, sampler_name=row["name"]))] == [row["name"]]
     for row in client.get(f"{V1}schedulers").json():
         assert [one.schedule for one in recipes(made(client, scheduler=row["name"]))] == [row["label"]]
+
+
+def test_the_page_of_the_documentation_names_every_field_option_and_path() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "sdapi.md").read_text("utf-8")
+    names = {*sdapi_body.DEFAULTS, *sdapi_options.KNOWN, *sdapi_about.EMPTY, *sdapi.NOT_HERE, *sdapi.NOTHING}
+    assert [name for name in sorted(names) if f"`{name}`" not in text] == []
 
 
 def test_no_list_tells_a_path_of_this_machine(client: TestClient, studio: Studio) -> None:

@@ -59,6 +59,17 @@ def test_a_number_of_an_axis_counts_in_the_list_of_its_version(client: TestClien
     assert [one.s_tmin for one in found] == [0.1, 0.2]
 
 
+def test_the_script_is_described_by_its_arguments(client: TestClient) -> None:
+    (script,) = client.get(f"{V1}script-info").json()
+    assert (script["name"], script["is_alwayson"], script["is_img2img"]) == ("x/y/z plot", False, False)
+    assert {tuple(one) for one in script["args"]} == {("label", "value", "minimum", "maximum", "step", "choices")}
+    args = [one["value"] for one in script["args"]]
+    assert len(args) == 18
+    body = refused(client, {"script_name": script["name"], "script_args": args})
+    assert "along one axis at least" in body["detail"]
+    assert made(client, script_name=script["name"], script_args=["Steps", "2", *args[2:]])["info"]["steps"] == 2
+
+
 def test_a_cell_that_cannot_be_made_is_told_and_stops_no_other(tmp_path: Path) -> None:
     studio = opened(tmp_path, Failing())
     client = TestClient(create(studio), base_url=ADDRESS)
@@ -92,15 +103,13 @@ def test_a_cell_that_cannot_be_made_is_told_and_stops_no_other(tmp_path: Path) -
          "Take the axis Seed."),
     ],
 )  # fmt: skip
-def test_a_plot_that_cannot_be_followed_is_refused(
-    client: TestClient, studio: Studio, args: object, field: str, said: str
-) -> None:
+def test_a_plot_that_cannot_be_followed_is_refused(client: TestClient, args: object, field: str, said: str) -> None:
     body = refused(client, {"script_name": "x/y/z plot", "script_args": args})
     assert (body["status"], [one["field"] for one in body["fields"]]) == (422, [field]), body
     assert said in body["detail"]
 
 
-def test_a_plot_of_a_batch_is_refused(client: TestClient, studio: Studio) -> None:
+def test_a_plot_of_a_batch_is_refused(client: TestClient) -> None:
     args = ["Steps", "2,3", "", 0, "", "", 0, "", ""]
     body = refused(client, {"script_name": "x/y/z plot", "script_args": args, "n_iter": 2})
     assert "must be 1 with a script; got 2. Take the axis Seed" in body["detail"]

@@ -59,10 +59,10 @@ def _add_making(found: APIRouter, door: Door) -> None:
         """Make pictures and wait for them; who hangs up does not stop them."""
         body = wire.an_object(await wire.read(request))
         run = await anyio.to_thread.run_sync(door.begin, body)
-        at = 0
-        while at < len(run.jobs):  # a skip adds one
-            await wire.ended(door.studio.jobs, run.jobs[at], request)
-            at += 1
+        ended = 0
+        while await anyio.to_thread.run_sync(door.goes_on, run, ended):
+            await wire.ended(door.studio.jobs, run.jobs[ended], request)
+            ended += 1
         return await anyio.to_thread.run_sync(lambda: sdapi_answer.pictures(run, door.finished(run)))
 
     @found.get(f"{PREFIX}/progress")

@@ -149,12 +149,12 @@ def _plot() -> dict[str, Any]:
     arguments = [
         {
             "label": name,
-            "value": sdapi_plot.NOTHING if name.endswith("type") else None,
+            "value": value,
             "minimum": None,
             "maximum": None,
             "step": None,
             "choices": axes if name.endswith("type") else None,
         }
-        for name in sdapi_plot.ARGUMENTS
+        for name, value in sdapi_plot.ARGUMENTS.items()
     ]
     return {"name": sdapi_plot.NAME, "is_alwayson": False, "is_img2img": False, "args": arguments}

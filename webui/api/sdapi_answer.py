@@ -15,6 +15,7 @@ from webui import __version__, grid_picture, infotext, png, sweeping
 from webui.api import wire
 from webui.api.sdapi_body import DEFAULTS, Asked
 from webui.api.sdapi_door import Run
+from webui.api.sdapi_plot import Plot
 from webui.gallery import Record
 from webui.params import Param
 from webui.progress import Progress
@@ -32,6 +33,8 @@ _EXTRAS: Final = (
 def pictures(run: Run, finished: Sequence[Progress]) -> JSONResponse:
     """Answer a request whose jobs have ended; raises Refused when one failed, or when a file is gone."""
     made = [record for progress in finished for record in progress.records]
+    plot = run.asked.plot
+    shown = made if plot is None or plot.lone else []
     failed = next((progress for progress in finished if progress.status == "failed"), None)
     if failed is not None:
         kept = f" {len(made)} of {len(run.recipes)} pictures were made before it; they are in the history."
@@ -39,32 +42,30 @@ def pictures(run: Run, finished: Sequence[Progress]) -> JSONResponse:
     if any(not progress.done for progress in finished):
         raise wire.Refused(503, "unfinished", "The pictures are still being made; they will be in the history.")
     try:
-        texts = [png.read_texts(record.path).get("parameters", "") for record in made]
-        files = wire.contents(made) if run.asked.images else []
+        texts = [png.read_texts(record.path).get("parameters", "") for record in shown]
+        files = wire.contents(shown) if run.asked.images else []
     except OSError as error:
         raise wire.Refused(500, "storage", f"A picture's file is gone: {error.strerror}.") from error
-    recipes = [record.recipe for record in made]
+    recipes = [record.recipe for record in shown]
     body: dict[str, Any] = {}
-    if run.asked.plot is not None:
+    if plot is not None:
         layout = sweeping.layout_of(finished[0])
         places = sweeping.places(layout, finished[0])
         grid = base64.b64encode(grid_picture.draw(layout, places)).decode()
-        lone = run.asked.plot.lone
-        files = [grid, *(files if lone else [])] if run.asked.images else []
-        texts = [_of_grid(run), *(texts if lone else [])]
-        recipes = [run.recipes[0], *(recipes if lone else [])]
+        files = [grid, *files] if run.asked.images else []
+        texts, recipes = [_of_grid(run, plot), *texts], [run.recipes[0], *recipes]
         body["problems"] = [_problem(place) for place in places if place.reason]
     told = _info(run.asked, recipes or [run.recipes[0]], made, texts)
-    told |= {"job_timestamp": run.stamp, "index_of_first_image": 0 if run.asked.plot is None else 1}
+    told |= {"job_timestamp": run.stamp, "index_of_first_image": 0 if plot is None else 1}
     body |= {"images": files, "parameters": {**DEFAULTS, **run.asked.body}}
     body |= {"info": json.dumps(told, ensure_ascii=False), "seeds": told["all_seeds"]}
     return JSONResponse({**body, "seedTexts": [str(seed) for seed in told["all_seeds"]]})
 
 
-def _of_grid(run: Run) -> str:
+def _of_grid(run: Run, plot: Plot) -> str:
     """Write the infotext of a grid: that of its first cell, and the axes."""
     pairs = {"Script": "X/Y/Z plot"}
-    for letter, (label, text) in zip("XYZ", run.asked.plot.axes if run.asked.plot else (), strict=False):
+    for letter, (label, text) in zip("XYZ", plot.axes, strict=True):
         pairs |= {f"{letter} Type": label, f"{letter} Values": text} if label else {}
     return infotext.format(run.recipes[0], {**pairs, "Version": VERSION})
 

@@ -14,7 +14,7 @@ from webui.api.sdapi_options import Find
 from webui.api.sdapi_plot import Plot
 from webui.api.wire import Refused
 from webui.errors import BadRecipe, BadValue
-from webui.params import Param, Whole
+from webui.params import Number, Param, Whole
 from webui.recipe import PARAMS
 from webui.studio import COUNT
 
@@ -60,6 +60,8 @@ _FIRST: Final = {
     "sampler": DEFAULTS["sampler_index"],
 }
 _COUNTS: Final = tuple(Whole(name, "", minimum=1, maximum=COUNT.maximum) for name in ("batch_size", "n_iter"))
+_STRENGTH: Final = Number("denoising_strength", "", minimum=0, maximum=1)
+"""Read only with Hires fix, so it has no effect."""
 T = TypeVar("T")
 
 
@@ -254,6 +256,7 @@ class _Reader:
             off = type(self.body.get(name)) is int and self.body[name] == -1
             found[field] = 0 if off else self.number(name, field)
         found |= self._sampler()
+        self.field("denoising_strength", _STRENGTH)
         for name in (*_NOT_HERE, *_FLAGS):
             if self.body.get(name) is not None and not isinstance(self.body[name], bool):
                 self.problems.append(BadValue(name, name, self.body[name], "true or false"))

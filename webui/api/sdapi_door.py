@@ -44,6 +44,7 @@ class Door:
     _settings: dict[str, Any] = field(default_factory=dict)
     _runs: list[Run] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
+    _skipping: threading.Lock = field(default_factory=threading.Lock)
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -111,14 +112,18 @@ class Door:
         run, progress = found
         if progress.kind == "sweep":
             raise Refused(501, "not_here", "A picture of a plot cannot be skipped. Interrupt stops the plot.")
-        made = {number for number, _ in progress.made}
-        rest = [
-            recipe for number, recipe in enumerate(progress.recipes) if number not in made and number != progress.index
-        ]
         run.skipped = True
-        if rest:  # queued first, so that whoever waits sees it when the first job ends
-            run.jobs.append(self.studio.jobs.submit(rest, None, run.lineage).job)
-        self.studio.jobs.cancel(progress.job)
+        with self._skipping:
+            stopped = self.studio.jobs.cancel(progress.job)  # no other picture of it begins from here on
+            settled = {stopped.index, *(number for number, _ in stopped.made)}
+            rest = [recipe for number, recipe in enumerate(stopped.recipes) if number not in settled]
+            if rest:
+                run.jobs.append(self.studio.jobs.submit(rest, None, run.lineage).job)
+
+    def goes_on(self, run: Run, ended: int) -> bool:
+        """Say whether there is more to wait for when so many jobs of a run have ended: a skip adds one."""
+        with self._skipping:
+            return ended < len(run.jobs)
 
     def finished(self, run: Run) -> list[Progress]:
         """Return where the jobs of a run stand."""

@@ -23,8 +23,12 @@ SWITCHES: Final = {
     "s_min_uncond_all": "ngms_all",
 }  # fmt: skip
 """Options that are true or false, and the field that is On for true and at its default for false."""
-FIXED: Final = {"samples_format": "png", "sd_vae": "Automatic", "enable_pnginfo": True}
-"""Options that are always so."""
+FIXED: Final[dict[str, tuple[Any, ...]]] = {
+    "samples_format": ("png",),
+    "sd_vae": ("Automatic", "None"),
+    "enable_pnginfo": (True,),
+}
+"""Options that are always so, the first the one that is told."""
 FIELDS: Final = {MODEL: "model", **PLAIN, **SWITCHES}
 KNOWN: Final = (*FIELDS, *FIXED)
 
@@ -42,8 +46,8 @@ def read(given: Mapping[str, Any], find: Find) -> dict[str, Any]:
                 values[FIELDS[name]] = _value(name, value, find)
             elif name not in FIXED:
                 raise BadValue(name, f"The option {name}", value, f"one that acts here: {', '.join(KNOWN)}")
-            elif value != FIXED[name] or type(value) is not type(FIXED[name]):
-                raise BadValue(name, name, value, f"{FIXED[name]!r}, always")
+            elif not isinstance(value, str | bool) or value not in FIXED[name]:
+                raise BadValue(name, name, value, f"{FIXED[name][0]!r}, always")
         except BadValue as problem:
             problems.append(problem)
     if problems:
@@ -68,4 +72,8 @@ def _value(name: str, value: object, find: Find) -> Any:
 def told(values: Mapping[str, Any]) -> dict[str, Any]:
     """Say how every option stands; ``values`` are those that were set, and the model, by the recipe's names."""
     stand = {name: values.get(field, PARAMS[field].default) for name, field in FIELDS.items()}
-    return {**stand, **{name: stand[name] == "On" for name in SWITCHES}, **FIXED}
+    return {
+        **stand,
+        **{name: stand[name] == "On" for name in SWITCHES},
+        **{name: always[0] for name, always in FIXED.items()},
+    }

@@ -47,8 +47,13 @@ _MUST_BE: Final = {
     "vary_seeds_y": (False, "Take the axis Seed."),
     "vary_seeds_z": (False, "Take the axis Seed."),
 }
-ARGUMENTS: Final = (*(f"{axis} {part}" for axis in "XYZ" for part in ("type", "values", "values")), *_TAIL)
-"""The names of the arguments in their order."""
+ARGUMENTS: Final[dict[str, Any]] = {
+    **{f"{axis} {part}": value for axis in "XYZ" for part, value in (("type", NOTHING), ("values", ""), ("list", []))},
+    **dict.fromkeys(_TAIL, False),
+    "draw_legend": True,
+    "margin_size": 0,
+}
+"""The arguments of A1111 1.10 in their order, each with what it is when nothing is chosen."""
 
 
 @dataclass(frozen=True)
