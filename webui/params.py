@@ -4,7 +4,6 @@ The promise: a value is allowed or it is not; nothing is clamped, rounded or gue
 sentence that names the parameter, the value and the rule.
 """
 
-import math
 import re
 from dataclasses import dataclass
 from typing import Any
@@ -130,9 +129,11 @@ class Number(Param):
         return f"a number from {self.minimum:g} to {self.maximum:g}"
 
     def accept(self, value: object) -> float | None:
-        if not isinstance(value, int | float) or isinstance(value, bool) or not math.isfinite(value):
+        if not isinstance(value, int | float) or isinstance(value, bool):
             return None
-        return float(value) + 0.0 if self.minimum <= value <= self.maximum else None  # + 0.0 makes −0.0 plain 0.0
+        return (
+            float(value) + 0.0 if self.minimum <= value <= self.maximum else None
+        )  # NaN is not; + 0.0 makes −0.0 plain
 
     def parse(self, text: str) -> float:
         stripped = text.strip()

@@ -139,6 +139,8 @@ def test_an_infotext_gives_what_the_request_leaves_out(client: TestClient) -> No
     (recipe,) = recipes(client.post(f"{V1}txt2img", json={"infotext": text, "steps": 2}).json())
     assert recipe == Recipe.of(prompt="a {castle|house}", seed=5, steps=2, sampler="Heun", cfg_scale=4, width=128,
                                height=64)  # fmt: skip
+    hires = f"{text}, Hires upscale: 2"
+    assert client.post(f"{V1}txt2img", json={"infotext": hires, "enable_hr": False, "steps": 2}).status_code == 200
     (other,) = recipes(client.post(f"{V1}txt2img", json={"infotext": text, "seed": 6, "steps": 2}).json())
     assert other == recipe.but(seed=6)
 

@@ -28,7 +28,7 @@ def client(studio: Studio) -> Iterator[TestClient]:
     assert (studio.jobs.active(), studio.gallery.count()) == ([], 0)
 
 
-WRONG = [True, "1.5", "abc", [], [1], {}, {"a": 1}, 2**64, -2]
+WRONG = [True, "1.5", "abc", [], [1], {}, {"a": 1}, 2**64, 10**400, -2]
 NUMBERS = ["steps", "cfg_scale", "width", "height", "batch_size", "n_iter", "seed_resize_from_w", "subseed_strength",
            "denoising_strength", "eta", "s_churn", "s_tmin", "s_tmax", "s_noise", "s_min_uncond"]  # fmt: skip
 TEXTS = ["prompt", "negative_prompt", "sampler_name", "sampler_index", "scheduler", "infotext", "script_name"]
@@ -79,6 +79,8 @@ def test_a_flag_of_the_wrong_kind_is_refused_by_name(client: TestClient, name: s
         ({"seed_resize_from_w": 64}, 422, ["seed_resize_from_h"], "given together"),
         ({"seed": "7, 9"}, 422, ["seed"], "whole number"),
         ({"infotext": "a\nSteps: 999, Sampler: Euler, Seed: 7, CFG scale: 99"}, 422, ["cfg_scale"], "got 99.0."),
+        ({"infotext": "a\nSteps: 9, Sampler: Euler, Seed: 7, Hires upscale: 2"}, 501, [], "or send enable_hr"),
+        ({"infotext": "a\nSteps: 9, Sampler: Euler, Seed: -1"}, 422, ["seed"], "got '-1'"),
         ({"infotext": "a\nSteps: 9, Sampler: Euler, Seed: 7, Model: dream"}, 422, ["sd_model_checkpoint"], "reseed"),
         ({"override_settings": {"enable_pnginfo": []}}, 422, ["enable_pnginfo"], "True, always"),
         ({"override_settings": []}, 422, ["override_settings"], "an object"),
@@ -96,7 +98,7 @@ def test_a_flag_of_the_wrong_kind_is_refused_by_name(client: TestClient, name: s
         ({"script_name": "sd upscale"}, 422, [], "There is no script 'sd upscale' here: only x/y/z plot."),
         ({"enable_hr": True}, 501, [], "enable_hr must be false: a second, larger pass (Hires fix) is not here."),
         ({"restore_faces": True}, 501, [], "restore_faces must be false"),
-        ({"disable_extra_networks": True}, 501, [], "leave them out of the prompt"),
+        ({"disable_extra_networks": True}, 501, [], "leave the LoRAs out of the prompt"),
         ({"refiner_checkpoint": "x"}, 501, [], "refiner_checkpoint must be empty"),
         ({"distilled_cfg_scale": 2}, 501, [], "read cfg_scale"),
     ],

@@ -45,11 +45,17 @@ NAMES: Final = {
 }  # fmt: skip
 """What a client calls a field of the recipe."""
 _NOT_HERE: Final = {
-    "enable_hr": "a second, larger pass (Hires fix)",
-    "restore_faces": "restoring faces",
-    "tiling": "tiling",
-    "disable_extra_networks": "switching off the LoRAs that a prompt names: leave them out of the prompt",
+    "enable_hr": "a second, larger pass (Hires fix) is not here",
+    "restore_faces": "restoring faces is not here",
+    "tiling": "tiling is not here",
+    "disable_extra_networks": "leave the LoRAs out of the prompt instead",
 }
+"""Fields that must be false, each with the reason."""
+_ASKS: Final = {
+    "Hires upscale": "enable_hr", "Hires resize": "enable_hr", "Face restoration": "restore_faces",
+    "Tiling": "tiling", "Refiner": "refiner_checkpoint",
+}  # fmt: skip
+"""Keys of an infotext that ask for what is not here, and the field that says against them that it is not wanted."""
 _FLAGS: Final = ("do_not_save_samples", "do_not_save_grid", "save_images")
 """True or false, without effect: a picture is always kept, and batches have no grid."""
 _DISTILLED: Final = 3.5
@@ -128,7 +134,7 @@ def _refuse_absent(body: Mapping[str, Any]) -> None:
     """Raise Refused for what this program does not have; what switches it off passes."""
     for name, what in _NOT_HERE.items():
         if body.get(name) is True:
-            raise Refused(501, "not_here", f"{name} must be false: {what} is not here.")
+            raise Refused(501, "not_here", f"{name} must be false: {what}.")
     refiner = body.get("refiner_checkpoint")
     if refiner not in (None, "", "None"):
         raise Refused(
@@ -240,6 +246,10 @@ class _Reader:
         if not text:
             return {}
         reading = infotext.parse(text)
+        for key, name in _ASKS.items():
+            if reading.rest.get(key, "False") != "False" and self.body.get(name) is None:
+                rest = f"which is not here. Take it out, or send {name} as it is when it is off."
+                raise Refused(501, "not_here", f"The infotext asks for {key}, {rest}")
         found = dict(reading.values)
         mine = {field for field, name in NAMES.items() if self.body.get(name) is not None}
         mine |= {"seed"} if self.body.get("seed") is not None else set()
