@@ -10,6 +10,9 @@ from tests.api.a1111 import V1, made, opened, recipes
 from tests.api.test_app import ADDRESS
 from webui.api import sdapi, sdapi_about, sdapi_body, sdapi_options
 from webui.api.app import create
+from webui.engine.checkpoints import Catalog
+from webui.engine.fake import FakeEngine
+from webui.settings import Settings
 from webui.studio import Studio
 
 
@@ -77,6 +80,18 @@ def test_the_lists_have_a1111s_members(client: TestClient) -> None:
     assert memory["ram"]["total"] == memory["ram"]["used"] + memory["ram"]["free"]
     assert "error" in memory["cuda"]
     assert client.get("/internal/ping").json() == {}
+
+
+def test_a_model_that_is_named_at_the_start_is_listed_and_found(tmp_path: Path) -> None:
+    settings = Settings(data_dir=tmp_path, model="someone/model")
+    studio = Studio(settings, FakeEngine(), Catalog(tmp_path / "models"))
+    client = TestClient(create(studio), base_url=ADDRESS)
+    assert [one["title"] for one in client.get(f"{V1}sd-models").json()] == ["reseed", "someone/model"]
+    assert client.get(f"{V1}options").json()["sd_model_checkpoint"] == "someone/model"
+    assert client.post(f"{V1}options", json={"sd_model_checkpoint": "reseed"}).json() is None
+    assert client.post(f"{V1}options", json={"sd_model_checkpoint": "someone/model"}).json() is None
+    assert client.post(f"{V1}options", json={"sd_model_checkpoint": "someone/other"}).status_code == 422
+    studio.close()
 
 
 def test_every_sampler_and_schedule_that_is_listed_can_be_used(client: TestClient) -> None:

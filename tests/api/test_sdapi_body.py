@@ -95,6 +95,7 @@ def test_a_flag_of_the_wrong_kind_is_refused_by_name(client: TestClient, name: s
         ({"alwayson_scripts": []}, 422, ["alwayson_scripts"], "an object"),
         ({"alwayson_scripts": {"ControlNet": {"args": [{}]}}}, 422, [], "no always-on script 'ControlNet' here."),
         ({"alwayson_scripts": {"x": 1}}, 422, [], "no always-on script 'x' here."),
+        ({"alwayson_scripts": {"x": {"args": [0]}}}, 422, [], "no always-on script 'x' here."),
         ({"script_name": "sd upscale"}, 422, [], "There is no script 'sd upscale' here: only x/y/z plot."),
         ({"enable_hr": True}, 501, [], "enable_hr must be false: a second, larger pass (Hires fix) is not here."),
         ({"restore_faces": True}, 501, [], "restore_faces must be false"),

@@ -111,6 +111,23 @@ def test_skip_goes_on_with_the_next(served: Served) -> None:
     assert [result.info["all_seeds"] for result in found] == [[8]]
 
 
+def test_clients_that_ask_at_once_each_get_their_own(served: Served) -> None:
+    found: dict[int, Any] = {}
+    asking = [
+        threading.Thread(
+            target=lambda seed=seed: found.update({seed: served.api.txt2img(**SMALL, seed=seed, n_iter=2)})
+        )
+        for seed in (10, 20, 30)
+    ]
+    for one in asking:
+        one.start()
+    for one in asking:
+        one.join(20)
+    assert {seed: result.json["seeds"] for seed, result in found.items()} == {
+        10: [10, 11], 20: [20, 21], 30: [30, 31]
+    }  # fmt: skip
+
+
 def test_who_hangs_up_stops_nothing(served: Served) -> None:
     served.engine.gate.clear()
     with pytest.raises(Exception, match="timed out"):

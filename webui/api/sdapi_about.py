@@ -6,6 +6,7 @@ secrets are not told.
 
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,6 +15,7 @@ from starlette.responses import JSONResponse
 
 from webui import samplers
 from webui.api import sdapi_plot
+from webui.errors import CheckpointError
 from webui.studio import Studio
 
 EMPTY: Final = (
@@ -88,6 +90,10 @@ def _schedulers() -> list[dict[str, Any]]:
 
 def _models(studio: Studio) -> list[dict[str, Any]]:
     """List the models; hashes are told by the pictures, since computing them reads every file."""
+    found = studio.catalog.all()
+    if studio.model not in [one.name for one in found]:
+        with suppress(CheckpointError):  # one that is named at the start and is not in the models folder
+            found.append(studio.about(studio.model))
     return [
         {
             "title": one.name,
@@ -97,7 +103,7 @@ def _models(studio: Studio) -> list[dict[str, Any]]:
             "filename": one.path.name if one.path is not None else one.name,
             "config": None,
         }
-        for one in studio.catalog.all()
+        for one in found
     ]
 
 

@@ -144,11 +144,17 @@ def _refuse_absent(body: Mapping[str, Any]) -> None:
         raise Refused(501, "not_here", "distilled_cfg_scale is not here: models such as Flux read cfg_scale.")
     always = body.get("alwayson_scripts")
     for name, one in always.items() if isinstance(always, dict) else ():
-        if not isinstance(one, dict) or one.get("args"):
+        if _is_on(one):
             raise Refused(422, "script_not_found", f"There is no always-on script {name[:80]!r} here.")
     script = body.get("script_name")
     if isinstance(script, str) and script.strip().lower() not in ("", "none", sdapi_plot.NAME):
         raise Refused(422, "script_not_found", f"There is no script {script[:80]!r} here: only {sdapi_plot.NAME}.")
+
+
+def _is_on(script: object) -> bool:
+    """Say whether an always-on script is asked to do something; without arguments, or with false alone, it is not."""
+    args = script.get("args") if isinstance(script, dict) else script
+    return bool(args) and not (isinstance(args, list) and all(one is False or one is None for one in args))
 
 
 def _plot(body: Mapping[str, Any], count: int) -> Plot | None:
@@ -156,7 +162,7 @@ def _plot(body: Mapping[str, Any], count: int) -> Plot | None:
     script = body.get("script_name")
     if script is not None and not isinstance(script, str):
         raise BadValue("script_name", "script_name", script, f"text: {sdapi_plot.NAME}, or nothing")
-    if not script or script.strip().lower() == "none":
+    if not script or script.strip().lower() in ("", "none"):
         return None
     if count > 1:
         raise BadValue("n_iter", "batch_size × n_iter", count, "1 with a script", "Take the axis Seed for more.")
