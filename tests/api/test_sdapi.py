@@ -16,8 +16,10 @@ from tests.api.a1111 import SMALL, V1, made, opened, recipes
 from tests.api.test_app import ADDRESS
 from tests.test_jobs import Gated
 from webui import png
-from webui.api import sdapi_body
+from webui.api import sdapi_answer, sdapi_body
 from webui.api.app import create
+from webui.api.sdapi_door import Door
+from webui.api.wire import Refused
 from webui.recipe import Recipe
 from webui.studio import Studio
 
@@ -156,6 +158,16 @@ def test_wildcards_are_drawn_from_each_seed(client: TestClient) -> None:
     body = made(client, prompt="a {red|blue|green} lake", seed=1, n_iter=6)
     assert len(set(body["info"]["all_prompts"])) > 1
     assert body["info"]["all_prompts"] == [recipe.prompt for recipe in recipes(body)]
+
+
+def test_a_picture_whose_file_is_gone_before_it_is_sent_is_an_error(studio: Studio) -> None:
+    door = Door(studio)
+    run = door.begin({**SMALL, "seed": 3})
+    *_, last = studio.jobs.watch(run.jobs[0])
+    last.records[0].path.unlink()
+    with pytest.raises(Refused, match="its file is gone or damaged") as caught:
+        sdapi_answer.pictures(run, door.finished(run))
+    assert (caught.value.status, caught.value.code) == (500, "storage")
 
 
 def test_without_send_images_they_are_kept_all_the_same(client: TestClient, studio: Studio) -> None:

@@ -16,6 +16,7 @@ from webui.api import wire
 from webui.api.sdapi_body import DEFAULTS, Asked
 from webui.api.sdapi_door import Run
 from webui.api.sdapi_plot import Plot
+from webui.errors import PictureError
 from webui.gallery import Record
 from webui.params import Param
 from webui.progress import Progress
@@ -44,8 +45,9 @@ def pictures(run: Run, finished: Sequence[Progress]) -> JSONResponse:
     try:
         texts = [png.read_texts(record.path).get("parameters", "") for record in shown]
         files = wire.contents(shown) if run.asked.images else []
-    except OSError as error:
-        raise wire.Refused(500, "storage", f"A picture's file is gone: {error.strerror}.") from error
+    except (OSError, PictureError) as error:
+        sentence = "A picture was made, but its file is gone or damaged since: look into the history."
+        raise wire.Refused(500, "storage", sentence) from error
     recipes = [record.recipe for record in shown]
     body: dict[str, Any] = {}
     if plot is not None:
