@@ -16,9 +16,9 @@ from tests.api.a1111 import SMALL, V1, made, opened, recipes
 from tests.api.test_app import ADDRESS
 from tests.test_jobs import Gated
 from webui import png
-from webui.api import sdapi_answer, sdapi_body
 from webui.api.app import create
-from webui.api.sdapi_door import Door
+from webui.api.sdapi import answers, txt2img
+from webui.api.sdapi.door import Door
 from webui.api.wire import Refused
 from webui.recipe import Recipe
 from webui.studio import Studio
@@ -44,7 +44,7 @@ def test_an_answer_has_every_member_of_a1111s(client: TestClient, studio: Studio
     assert body.keys() == {"images", "parameters", "info", "seeds", "seedTexts"}
     assert body["seeds"] == [2**64 - 2, 2**64 - 1]
     assert body["seedTexts"] == ["18446744073709551614", "18446744073709551615"]
-    assert body["parameters"] == {**sdapi_body.DEFAULTS, **SMALL, "seed": 2**64 - 2, "n_iter": 2,
+    assert body["parameters"] == {**txt2img.DEFAULTS, **SMALL, "seed": 2**64 - 2, "n_iter": 2,
                                   "mystery": "passed over"}  # fmt: skip
     info = body["info"]
     assert info.keys() == {
@@ -166,7 +166,7 @@ def test_a_picture_whose_file_is_gone_before_it_is_sent_is_an_error(studio: Stud
     *_, last = studio.jobs.watch(run.jobs[0])
     last.records[0].path.unlink()
     with pytest.raises(Refused, match="its file is gone or damaged") as caught:
-        sdapi_answer.pictures(run, door.finished(run))
+        answers.pictures(run, door.finished(run))
     assert (caught.value.status, caught.value.code) == (500, "storage")
 
 

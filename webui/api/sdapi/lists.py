@@ -14,7 +14,7 @@ from fastapi import APIRouter
 from starlette.responses import JSONResponse
 
 from webui import samplers
-from webui.api import sdapi_plot
+from webui.api.sdapi import xyz
 from webui.errors import CheckpointError
 from webui.studio import Studio
 
@@ -39,7 +39,7 @@ def add(router: APIRouter, prefix: str, studio: Studio) -> None:
         "embeddings": lambda: _embeddings(studio),
         "cmd-flags": lambda: _flags(studio),
         "memory": _memory,
-        "scripts": lambda: {"txt2img": [sdapi_plot.NAME], "img2img": []},
+        "scripts": lambda: {"txt2img": [xyz.NAME], "img2img": []},
         "script-info": lambda: [_plot()],
         **dict.fromkeys(EMPTY, list),
     }
@@ -151,7 +151,7 @@ def _memory() -> dict[str, Any]:
 
 def _plot() -> dict[str, Any]:
     """Describe the one script by its arguments."""
-    axes = list(sdapi_plot.AXES)
+    axes = list(xyz.AXES)
     arguments = [
         {
             "label": name,
@@ -161,6 +161,6 @@ def _plot() -> dict[str, Any]:
             "step": None,
             "choices": axes if name.endswith("type") else None,
         }
-        for name, value in sdapi_plot.ARGUMENTS.items()
+        for name, value in xyz.ARGUMENTS.items()
     ]
-    return {"name": sdapi_plot.NAME, "is_alwayson": False, "is_img2img": False, "args": arguments}
+    return {"name": xyz.NAME, "is_alwayson": False, "is_img2img": False, "args": arguments}

@@ -8,8 +8,8 @@ from starlette.testclient import TestClient
 
 from tests.api.a1111 import V1, made, opened, recipes
 from tests.api.test_app import ADDRESS
-from webui.api import sdapi, sdapi_about, sdapi_body, sdapi_options
 from webui.api.app import create
+from webui.api.sdapi import lists, options, routes, txt2img
 from webui.engine.checkpoints import Catalog
 from webui.engine.fake import FakeEngine
 from webui.settings import Settings
@@ -103,7 +103,7 @@ def test_every_sampler_and_schedule_that_is_listed_can_be_used(client: TestClien
 
 def test_the_page_of_the_documentation_names_every_field_option_and_path() -> None:
     text = (Path(__file__).parents[2] / "docs" / "sdapi.md").read_text("utf-8")
-    names = {*sdapi_body.DEFAULTS, *sdapi_options.KNOWN, *sdapi_about.EMPTY, *sdapi.NOT_HERE, *sdapi.NOTHING}
+    names = {*txt2img.DEFAULTS, *options.KNOWN, *lists.EMPTY, *routes.NOT_HERE, *routes.NOTHING}
     assert [name for name in sorted(names) if f"`{name}`" not in text] == []
 
 

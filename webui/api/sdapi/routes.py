@@ -12,9 +12,10 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from webui.api import sdapi_about, sdapi_answer, sdapi_options, sdapi_picture, wire
-from webui.api.sdapi_body import NAMES
-from webui.api.sdapi_door import Door
+from webui.api import wire
+from webui.api.sdapi import answers, lists, options, png_info
+from webui.api.sdapi.door import Door
+from webui.api.sdapi.txt2img import NAMES
 from webui.api.wire import Refused
 from webui.studio import Studio
 
@@ -38,7 +39,7 @@ def router(studio: Studio) -> APIRouter:
     _add_making(found, door)
     _add_options(found, door)
     _add_rest(found, studio)
-    sdapi_about.add(found, PREFIX, studio)
+    lists.add(found, PREFIX, studio)
     return found
 
 
@@ -55,7 +56,7 @@ def _add_making(found: APIRouter, door: Door) -> None:
     """Add what makes pictures, and what follows and stops it."""
 
     @found.post(f"{PREFIX}/txt2img")
-    async def txt2img(request: Request) -> Response:
+    async def make(request: Request) -> Response:
         """Make pictures and wait for them; who hangs up does not stop them."""
         body = wire.an_object(await wire.read(request))
         run = await anyio.to_thread.run_sync(door.begin, body)
@@ -63,7 +64,7 @@ def _add_making(found: APIRouter, door: Door) -> None:
         while await anyio.to_thread.run_sync(door.goes_on, run, ended):
             await wire.ended(door.studio.jobs, run.jobs[ended], request)
             ended += 1
-        return await anyio.to_thread.run_sync(lambda: sdapi_answer.pictures(run, door.finished(run)))
+        return await anyio.to_thread.run_sync(lambda: answers.pictures(run, door.finished(run)))
 
     @found.get(f"{PREFIX}/progress")
     def progress(request: Request) -> JSONResponse:
@@ -71,7 +72,7 @@ def _add_making(found: APIRouter, door: Door) -> None:
         skip = request.query_params.get("skip_current_image", "false").lower()
         if skip not in ("true", "false", "1", "0"):
             raise Refused(422, "bad_value", f"skip_current_image must be true or false; got {skip[:60]!r}.")
-        return JSONResponse(sdapi_answer.progress(door.newest(), skip in ("false", "0")))
+        return JSONResponse(answers.progress(door.newest(), skip in ("false", "0")))
 
     @found.post(f"{PREFIX}/interrupt")
     def interrupt() -> JSONResponse:
@@ -96,15 +97,15 @@ def _add_options(found: APIRouter, door: Door) -> None:
     """Add the options: what later requests begin with, until the program ends."""
 
     @found.get(f"{PREFIX}/options")
-    def options() -> JSONResponse:
+    def get_options() -> JSONResponse:
         """Say how the options stand."""
-        return JSONResponse(sdapi_options.told(door.settings))
+        return JSONResponse(options.told(door.settings))
 
     @found.post(f"{PREFIX}/options")
     async def set_options(request: Request) -> JSONResponse:
         """Set some of them, all or none."""
         body = wire.an_object(await wire.read(request))
-        values = await anyio.to_thread.run_sync(sdapi_options.read, body, door.find_model)
+        values = await anyio.to_thread.run_sync(options.read, body, door.find_model)
         door.keep(values)
         return JSONResponse(None)
 
@@ -113,10 +114,10 @@ def _add_rest(found: APIRouter, studio: Studio) -> None:
     """Add png-info, what is not here, and what need do nothing."""
 
     @found.post(f"{PREFIX}/png-info")
-    async def png_info(request: Request) -> JSONResponse:
+    async def read_png_info(request: Request) -> JSONResponse:
         """Read what a picture says of itself."""
-        body = wire.an_object(await wire.read(request, sdapi_picture.BODY))
-        return JSONResponse(await anyio.to_thread.run_sync(sdapi_picture.info, body))
+        body = wire.an_object(await wire.read(request, png_info.BODY))
+        return JSONResponse(await anyio.to_thread.run_sync(png_info.info, body))
 
     @found.get("/internal/ping")
     def ping() -> dict[str, Any]:

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from webui.api import sdapi_body
-from webui.api.sdapi_body import Asked
+from webui.api.sdapi import txt2img
+from webui.api.sdapi.txt2img import Asked
 from webui.api.wire import Refused
 from webui.errors import BadValue, near, one_of
 from webui.lineage import Lineage
@@ -71,7 +71,7 @@ class Door:
 
     def begin(self, body: dict[str, Any]) -> Run:
         """Read a request and queue it; raises Refused, BadRecipe and what the studio does."""
-        asked = sdapi_body.read(body, self.settings, self.find_model)
+        asked = txt2img.read(body, self.settings, self.find_model)
         styles = Lineage(styles=asked.styles)
         if asked.plot is not None:
             planned = self.studio.plan(asked.plot.axes, asked.values, asked.seed, styles)

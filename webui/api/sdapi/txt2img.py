@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
 from webui import dialects, infotext, samplers, seeds, wildcards, words
-from webui.api import sdapi_options, sdapi_plot
-from webui.api.sdapi_options import Find
-from webui.api.sdapi_plot import Plot
+from webui.api.sdapi import options, xyz
+from webui.api.sdapi.options import Find
+from webui.api.sdapi.xyz import Plot
 from webui.api.wire import Refused
 from webui.errors import BadRecipe, BadValue
 from webui.params import Number, Param, Whole
@@ -41,7 +41,7 @@ PLAIN: Final = {
 RESIZE: Final = {"seed_resize_from_w": "resize_width", "seed_resize_from_h": "resize_height"}
 NAMES: Final = {
     **{field: name for name, field in (*PLAIN.items(), *RESIZE.items())}, "variation_seed": "subseed",
-    "sampler": "sampler_name", "schedule": "scheduler", "model": sdapi_options.MODEL, "count": "n_iter",
+    "sampler": "sampler_name", "schedule": "scheduler", "model": options.MODEL, "count": "n_iter",
 }  # fmt: skip
 """What a client calls a field of the recipe."""
 _NOT_HERE: Final = {
@@ -147,8 +147,8 @@ def _refuse_absent(body: Mapping[str, Any]) -> None:
         if _is_on(one):
             raise Refused(422, "script_not_found", f"There is no always-on script {name[:80]!r} here.")
     script = body.get("script_name")
-    if isinstance(script, str) and script.strip().lower() not in ("", "none", sdapi_plot.NAME):
-        raise Refused(422, "script_not_found", f"There is no script {script[:80]!r} here: only {sdapi_plot.NAME}.")
+    if isinstance(script, str) and script.strip().lower() not in ("", "none", xyz.NAME):
+        raise Refused(422, "script_not_found", f"There is no script {script[:80]!r} here: only {xyz.NAME}.")
 
 
 def _is_on(script: object) -> bool:
@@ -161,12 +161,12 @@ def _plot(body: Mapping[str, Any], count: int) -> Plot | None:
     """Read the script that is asked for, or None."""
     script = body.get("script_name")
     if script is not None and not isinstance(script, str):
-        raise BadValue("script_name", "script_name", script, f"text: {sdapi_plot.NAME}, or nothing")
+        raise BadValue("script_name", "script_name", script, f"text: {xyz.NAME}, or nothing")
     if not script or script.strip().lower() in ("", "none"):
         return None
     if count > 1:
         raise BadValue("n_iter", "batch_size × n_iter", count, "1 with a script", "Take the axis Seed for more.")
-    return sdapi_plot.read(body.get("script_args"))
+    return xyz.read(body.get("script_args"))
 
 
 class _Reader:
@@ -244,7 +244,7 @@ class _Reader:
         if not isinstance(value, dict):
             self.problems.append(BadValue("override_settings", "override_settings", value, "an object of options"))
             return {}
-        return self.attempt(lambda: sdapi_options.read(value, find)) or {}
+        return self.attempt(lambda: options.read(value, find)) or {}
 
     def infotext(self, find: Find) -> dict[str, Any]:
         """Read the fields that an infotext gives; a field of the request wins, also over one that is not allowed."""

@@ -13,9 +13,9 @@ from starlette.responses import JSONResponse
 
 from webui import __version__, grid_picture, infotext, png, sweeping
 from webui.api import wire
-from webui.api.sdapi_body import DEFAULTS, Asked
-from webui.api.sdapi_door import Run
-from webui.api.sdapi_plot import Plot
+from webui.api.sdapi.door import Run
+from webui.api.sdapi.txt2img import DEFAULTS, Asked
+from webui.api.sdapi.xyz import Plot
 from webui.errors import PictureError
 from webui.gallery import Record
 from webui.params import Param
