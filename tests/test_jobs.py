@@ -19,10 +19,10 @@ from webui.drafts import Drafts
 from webui.engine import Engine, Step
 from webui.engine.draft import Draft
 from webui.engine.fake import FakeEngine
-from webui.errors import EngineError, JobError, StorageError
+from webui.errors import EngineError, JobError, KeyReused, StorageError
 from webui.gallery import Gallery
 from webui.jobs import Jobs
-from webui.journal import VERSION, Journal, Order, origin
+from webui.journal import MAX_PICTURES, VERSION, Journal, Key, Order, origin
 from webui.progress import Pace, Progress, State
 from webui.recipe import Recipe
 
@@ -191,7 +191,7 @@ def test_the_clock_set_back_changes_nothing(house: House, monkeypatch: pytest.Mo
 # At the door
 
 
-@pytest.mark.parametrize("count", [0, jobs_module.MAX_PICTURES + 1])
+@pytest.mark.parametrize("count", [0, MAX_PICTURES + 1])
 def test_a_job_has_pictures(house: House, count: int) -> None:
     with pytest.raises(JobError, match=f"from 1 to 10000 pictures; got {count}"):
         house.jobs.submit(recipes(1) * count)
@@ -205,21 +205,38 @@ def test_an_unknown_job_is_a_sentence(house: House) -> None:
 
 
 def test_a_key_makes_one_job(house: House) -> None:
-    first = house.jobs.submit(recipes(2), "a key")
-    assert house.jobs.submit(recipes(2), "a key").job == first.job
+    first = house.jobs.submit(recipes(2), Key("a key"))
+    assert house.jobs.submit(recipes(2), Key("a key")).job == first.job
     assert house.ended(first.job).count == 2
-    assert house.jobs.submit(recipes(2), "a key").status == "succeeded"
-    with pytest.raises(JobError, match="'a key' was used for another job"):
-        house.jobs.submit(recipes(3), "a key")
+    assert house.jobs.submit(recipes(2), Key("a key")).status == "succeeded"
+    with pytest.raises(KeyReused, match="'a key' was used for another job"):
+        house.jobs.submit(recipes(3), Key("a key"))
     assert house.jobs.submit(recipes(2)).job != house.jobs.submit(recipes(2)).job
     for key in ("", "x" * 256, "\ud800", "ключ"):
         with pytest.raises(JobError, match="from 1 to 255 ASCII characters"):
-            house.jobs.submit(recipes(1), key)
+            house.jobs.submit(recipes(1), Key(key))
+
+
+def test_a_request_that_draws_its_seeds_is_known_again_by_its_own_digest(house: House) -> None:
+    first = house.jobs.submit(recipes(1, seed=5), Key("a key", "of the request"))
+    again = house.jobs.submit(recipes(1, seed=6), Key("a key", "of the request"))
+    assert (again.job, again.recipes[0].seed) == (first.job, 5)
+    for key in (Key("a key"), Key("a key", "of the request")):
+        found = house.jobs.keyed(key)
+        assert found is not None
+        assert found.job == first.job
+    assert house.jobs.keyed(Key("another")) is None
+    with pytest.raises(KeyReused, match="Use a new key"):
+        house.jobs.keyed(Key("a key", "of another"))
+    with pytest.raises(KeyReused, match="Use a new key"):
+        house.jobs.submit(recipes(1, seed=5), Key("a key"))
 
 
 def test_a_key_pressed_at_once_from_many_threads_makes_one_job(house: House) -> None:
     found: set[str] = set()
-    threads = [threading.Thread(target=lambda: found.add(house.jobs.submit(recipes(1), "k").job)) for _ in range(16)]
+    threads = [
+        threading.Thread(target=lambda: found.add(house.jobs.submit(recipes(1), Key("k")).job)) for _ in range(16)
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -610,14 +627,14 @@ def test_of_two_who_move_a_job_one_wins(tmp_path: Path) -> None:
 def test_old_ended_jobs_are_forgotten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     journal = Journal(tmp_path / "jobs.db")
     for job in ("old", "new", "open"):
-        journal.add(job, Order(tuple(recipes(1))), job)
+        journal.add(job, Order(tuple(recipes(1))), Key(job))
     journal.move_job("old", ["pending"], "succeeded", seq=2)
     journal.move_job("new", ["pending"], "failed", seq=2)
     assert journal.prune(time.time() + 6 * 24 * 3600) == 0
     journal._db.execute("UPDATE jobs SET ended = ended - 10 * 24 * 3600 WHERE id IN ('old', 'open')")
     assert journal.prune(time.time()) == 1
     assert journal.load("old") is None
-    assert journal.by_key("old") is None
+    assert journal.by_key(Key("old")) is None
     assert journal.unfinished() == ["open"]
     monkeypatch.setattr("webui.journal.KEPT_JOBS", 0)
     assert journal.prune(time.time()) == 1

@@ -11,6 +11,9 @@
     ├── PictureError            a file is not a picture, or carries no recipe
     ├── StorageError            a picture or a record could not be written or read
     └── JobError                the queue refuses or has lost a job
+        ├── UnknownJob          …because there is none of this id, or it was forgotten
+        ├── KeyReused           …because its idempotency key came with another request before
+        └── ShuttingDown        …because the program ends
 
 Errors are raised anywhere and caught only at the doors (page, API, command line) and by the worker, which files
 them with the job. ``code`` is a stable name for programs; ``str(error)`` is the sentence for people.
@@ -18,6 +21,7 @@ them with the job. ``code`` is a stable name for programs; ``str(error)`` is the
 
 from collections.abc import Collection, Iterable
 from difflib import get_close_matches
+from typing import Self
 
 
 class ReseedError(Exception):
@@ -44,6 +48,10 @@ class BadValue(ReseedError, ValueError):
         self.field, self.label, self.value, self.allowed, self.hint = field, label, value, allowed, hint
         sentence = f"{label} must be {allowed}; got {shown(value)}."
         super().__init__(f"{sentence} {hint}" if hint else sentence)
+
+    def at(self, field: str) -> Self:
+        """Return the same error under another field's name: a door names its own."""
+        return type(self)(field, self.label, self.value, self.allowed, self.hint)
 
 
 class NetworkError(BadValue):
@@ -105,6 +113,24 @@ class JobError(ReseedError):
     """The queue refuses a job, or does not know it."""
 
     code = "job"
+
+
+class UnknownJob(JobError):
+    """There is no job of this id: there never was, or it ended long ago and was forgotten."""
+
+    code = "unknown_job"
+
+
+class KeyReused(JobError):
+    """An idempotency key came with another request before."""
+
+    code = "idempotency_key_reused"
+
+
+class ShuttingDown(JobError):
+    """The program ends and takes no more jobs."""
+
+    code = "shutting_down"
 
 
 def shown(value: object, limit: int = 60) -> str:

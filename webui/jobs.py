@@ -22,6 +22,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -30,10 +31,10 @@ from PIL import Image
 
 from webui.drafts import Drafts
 from webui.engine import Engine, Step
-from webui.errors import EngineError, JobError, ReseedError, shown
+from webui.errors import EngineError, JobError, ReseedError, ShuttingDown, UnknownJob, shown
 from webui.fingerprint import Fingerprint
 from webui.gallery import Gallery, Record
-from webui.journal import ENDED, OPEN, Entry, Journal, Kind, Order, Status
+from webui.journal import ENDED, OPEN, Entry, Journal, Key, Kind, Order, Status
 from webui.lineage import UNKNOWN, Lineage
 from webui.making import Maker, jpeg
 from webui.progress import Pace, Progress, State
@@ -41,8 +42,8 @@ from webui.recipe import Recipe
 
 MAX_ATTEMPTS: Final = 2
 """A picture at which the process died this often is not tried again: it may be what kills it."""
-MAX_PICTURES, MAX_KEY, REMEMBERED = 10_000, 255, 100
-"""Pictures in a job, characters in an idempotency key, ended jobs in memory; the journal holds the others."""
+REMEMBERED = 100
+"""Ended jobs in memory; the journal holds the others."""
 LEAP: Final = 1_000_000
 """What a restart adds to ``seq``: more than the steps since it was last written down."""
 
@@ -86,7 +87,7 @@ class Jobs:
     def submit(
         self,
         recipes: Sequence[Recipe],
-        key: str | None = None,
+        key: Key | None = None,
         lineage: Lineage = UNKNOWN,
         *,
         kind: Kind = "make",
@@ -94,25 +95,17 @@ class Jobs:
     ) -> Progress:
         """Accept a job, a picture for each recipe; when this returns, it survives a crash.
 
-        ``key`` makes it idempotent: the same key with the same recipes gives the same job, with others a JobError.
-        ``lineage`` says where all its recipes came from and is kept with the pictures. A job that explores makes
+        ``key`` makes it idempotent: the same key for the same gives the same job, for something else KeyReused.
+        ``lineage`` is kept with the pictures, ``about`` with the job for whoever shows it. A job that explores makes
         drafts, see ``webui.drafts``; in one that sweeps a picture that cannot be made does not stop the others.
-        ``about`` is kept with the job for whoever shows it.
         """
-        wanted = tuple(recipes)
-        if not 1 <= len(wanted) <= MAX_PICTURES:
-            raise JobError(f"A job must have from 1 to {MAX_PICTURES} pictures; got {len(wanted)}.")
-        if key is not None and not (key.isascii() and 1 <= len(key) <= MAX_KEY):
-            raise JobError(f"An idempotency key must have from 1 to {MAX_KEY} ASCII characters; got {shown(key)}.")
-        order = Order(wanted, lineage, kind, about)
+        order = Order(tuple(recipes), lineage, kind, about)
         with self._changed:
             self._must_be_open()
-            if key is not None and (found := self._journal.by_key(key)):
-                if found[1] != order.digest:
-                    raise JobError(f"The key {shown(key)} was used for another job. Use a new key for new pictures.")
-                return self.progress(found[0])
-            left = list(range(len(wanted)))
-            state = State(secrets.token_hex(16), wanted, "pending", 1, left, lineage, kind, about)
+            if key is not None and (found := self.keyed(replace(key, digest=key.digest or order.digest))):
+                return found
+            id = secrets.token_hex(16)
+            state = State(id, order.recipes, "pending", 1, [*range(len(recipes))], lineage, kind, about)
             self._journal.add(state.job, order, key, seq=state.seq)
             return self._line_up(state)
 
@@ -122,8 +115,12 @@ class Jobs:
             self._must_be_open()
             return self._line_up(State(secrets.token_hex(16), (recipe,), "pending", 1, [0], compare=compare))
 
+    def keyed(self, key: Key) -> Progress | None:
+        """Return the job accepted with a key, or None; raise KeyReused when its digest is another than the key's."""
+        return self.progress(job) if (job := self._journal.by_key(key)) else None
+
     def progress(self, job: str) -> Progress:
-        """Say where a job stands; raise JobError when there is none of this id."""
+        """Say where a job stands; raise UnknownJob when there is none of this id."""
         with self._changed:
             return self._progress(self._state(job))
 
@@ -177,11 +174,16 @@ class Jobs:
         if self._worker.is_alive():
             _log.warning("The engine did not stop within %g s; its job is taken up at the next start.", timeout)
 
+    @property
+    def closing(self) -> bool:
+        """Say whether the program ends: no job changes any more."""
+        return self._closing
+
     # What follows is called with the condition held.
 
     def _must_be_open(self) -> None:
         if self._closing:
-            raise JobError("The program is shutting down and takes no more jobs. Try again when it is back.")
+            raise ShuttingDown("The program is shutting down and takes no more jobs. Try again when it is back.")
 
     def _line_up(self, state: State) -> Progress:
         self._states[state.job] = state
@@ -194,7 +196,7 @@ class Jobs:
             return self._states[job]
         entry = self._journal.load(job) if job.isascii() else None
         if entry is None:
-            raise JobError(f"There is no job {shown(job)}. Ended jobs are kept for a week.")
+            raise UnknownJob(f"There is no job {shown(job)}. Ended jobs are kept for a week.")
         state = State.of(entry, self._gallery.get)
         self._remember(state)
         return state

@@ -16,20 +16,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
-from webui.errors import JobError, StorageError
+from webui.errors import JobError, KeyReused, StorageError, shown
 from webui.lineage import UNKNOWN, Lineage
 from webui.recipe import Recipe
 
 VERSION: Final = 3
 KEPT_SECONDS: Final = 7 * 24 * 3600
 KEPT_JOBS: Final = 10_000
+MAX_PICTURES, MAX_KEY = 10_000, 255
+"""Pictures in a job, characters in an idempotency key."""
 
 _SCHEMA: Final = """
 CREATE TABLE jobs (
     number INTEGER PRIMARY KEY AUTOINCREMENT,  -- the order, whatever the clock says
     id TEXT NOT NULL UNIQUE,
     key TEXT UNIQUE,                           -- idempotency key of whoever submitted it
-    digest TEXT NOT NULL,                      -- of all recipes: the same key must come with the same ones
+    digest TEXT NOT NULL,                      -- of what was asked for: the same key must come with the same again
     status TEXT NOT NULL,
     seq INTEGER NOT NULL,
     error TEXT NOT NULL DEFAULT '',
@@ -76,18 +78,45 @@ ENDED: Final[tuple[Status, ...]] = ("succeeded", "failed", "canceled")
 
 @dataclass(frozen=True)
 class Order:
-    """What is asked of the queue: a recipe for each picture, where they came from, what becomes of them."""
+    """What is asked of the queue: a recipe for each picture, where they came from, what becomes of them.
+
+    Raises JobError for none, or too many.
+    """
 
     recipes: tuple[Recipe, ...]
     lineage: Lineage = UNKNOWN
     kind: Kind = "make"
     about: str = ""
 
+    def __post_init__(self) -> None:
+        """Check the number of pictures."""
+        if not 1 <= len(self.recipes) <= MAX_PICTURES:
+            raise JobError(f"A job must have from 1 to {MAX_PICTURES} pictures; got {len(self.recipes)}.")
+
     @property
     def digest(self) -> str:
         """Name what an idempotency key must come with again: the recipes, and what is made of them."""
         told = [] if self.kind == "make" else [self.kind, self.about]
         return hashlib.sha256("".join([*told, *(recipe.digest() for recipe in self.recipes)]).encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Key:
+    """What makes an order idempotent: a text of the client's own, and the digest of what it asked for.
+
+    Without a digest that of the order counts. A request whose seeds are drawn needs one of its own: it comes to other
+    recipes each time. Raises JobError for a text that cannot be kept.
+    """
+
+    text: str
+    digest: str = ""
+
+    def __post_init__(self) -> None:
+        """Check the text."""
+        if not (self.text.isascii() and 1 <= len(self.text) <= MAX_KEY):
+            raise JobError(
+                f"An idempotency key must have from 1 to {MAX_KEY} ASCII characters; got {shown(self.text)}."
+            )
 
 
 @dataclass(frozen=True)
@@ -202,23 +231,28 @@ class Journal:
         except sqlite3.Error as error:
             raise StorageError(f"The job journal {self.path} cannot be used: {error}. Is the disk full?") from error
 
-    def add(self, job: str, order: Order, key: str | None = None, *, seq: int = 1) -> None:
+    def add(self, job: str, order: Order, key: Key | None = None, *, seq: int = 1) -> None:
         """Write a new, pending job."""
         items = [(job, number, recipe.to_json(), origin(job, number)) for number, recipe in enumerate(order.recipes)]
         lineage = order.lineage.to_json()
+        text, digest = (None, order.digest) if key is None else (key.text, key.digest or order.digest)
         with self._transaction() as db:
             db.execute(
                 "INSERT INTO jobs (id, key, digest, status, seq, created, lineage, kind, about) "
                 "VALUES (?, ?, ?, 'pending', ?, ?, ?, ?, ?)",
-                (job, key, order.digest, seq, time.time(), lineage, order.kind, order.about),
+                (job, text, digest, seq, time.time(), lineage, order.kind, order.about),
             )
             db.executemany("INSERT INTO items (job, number, recipe, origin) VALUES (?, ?, ?, ?)", items)
 
-    def by_key(self, key: str) -> tuple[str, str] | None:
-        """Return (id, digest) of the job that was submitted with an idempotency key."""
+    def by_key(self, key: Key) -> str | None:
+        """Return the job that was accepted with a key; raise KeyReused when its digest is another than the key's."""
         with self._transaction() as db:
-            found = db.execute("SELECT id, digest FROM jobs WHERE key = ?", (key,)).fetchone()
-        return (found[0], found[1]) if found else None
+            found = db.execute("SELECT id, digest FROM jobs WHERE key = ?", (key.text,)).fetchone()
+        if found is None:
+            return None
+        if key.digest and key.digest != found[1]:
+            raise KeyReused(f"The key {shown(key.text)} was used for another job. Use a new key for new pictures.")
+        return str(found[0])
 
     def load(self, job: str) -> Entry | None:
         """Return a job with its items in order."""

@@ -19,6 +19,7 @@ from webui.errors import BadRecipe, BadValue, CheckpointError, JobError, Storage
 from webui.favourites import Favourites
 from webui.gallery import Gallery
 from webui.jobs import Jobs
+from webui.journal import Key
 from webui.lineage import UNKNOWN, Lineage
 from webui.params import Whole
 from webui.png import PictureText
@@ -213,7 +214,7 @@ class Studio:
         lineage: Lineage = UNKNOWN,
         share: float = 0.0,
         *,
-        key: str | None = None,
+        key: Key | None = None,
     ) -> Progress:
         """Settle and queue; return the job's first progress, with every seed in it. Raises like ``settle``."""
         recipes, came = self.settle(values, seed_text, count, numbering, lineage, share)

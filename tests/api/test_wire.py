@@ -112,4 +112,4 @@ def test_a_job_is_awaited_and_its_files_come_as_they_were_saved(client: TestClie
     body = client.get(f"/ended/{job}").json()
     record = studio.jobs.progress(job).records[0]
     assert body == {"status": "succeeded", "files": wire.contents([record])}
-    assert client.get("/ended/nothing").status_code == 409
+    assert client.get("/ended/nothing").status_code == 404

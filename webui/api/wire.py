@@ -13,12 +13,24 @@ from functools import partial
 from typing import Any, Final, NoReturn
 
 import anyio.to_thread
+from anyio import CapacityLimiter
+from anyio.lowlevel import RunVar
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from webui.errors import BadRecipe, BadValue, CheckpointError, JobError, PictureError, ReseedError
+from webui.errors import (
+    BadRecipe,
+    BadValue,
+    CheckpointError,
+    JobError,
+    KeyReused,
+    PictureError,
+    ReseedError,
+    ShuttingDown,
+    UnknownJob,
+)
 from webui.gallery import Record
 from webui.jobs import Jobs
 from webui.progress import Progress
@@ -27,11 +39,17 @@ BODY: Final = 1 << 20
 """Bytes of a body without pictures in it."""
 SLICE: Final = 1.0
 """Seconds after which one who waits looks whether its client is still there."""
+WAITERS: Final = 256
+"""So many wait at a time, each in a thread of its own; they take none from those that answer."""
+_THREADS: Final = RunVar[CapacityLimiter]("reseed-waiters")
 STATUSES: Final[dict[type[ReseedError], int]] = {
     BadValue: 422,
     BadRecipe: 422,
     CheckpointError: 422,
     PictureError: 422,
+    UnknownJob: 404,
+    KeyReused: 422,
+    ShuttingDown: 503,
     JobError: 409,
 }
 
@@ -123,16 +141,35 @@ def _kind(value: Any) -> str:
 
 async def changed(jobs: Jobs, job: str, seq: int, timeout: float) -> Progress:
     """Return where a job stands as soon as its ``seq`` is another, or after ``timeout`` seconds."""
-    return await anyio.to_thread.run_sync(partial(jobs.wait, job, seq, timeout), abandon_on_cancel=True)
+    wait = partial(jobs.wait, job, seq, timeout)
+    return await anyio.to_thread.run_sync(wait, abandon_on_cancel=True, limiter=_waiters())
+
+
+def _waiters() -> CapacityLimiter:
+    """Return what counts the threads of those who wait in this event loop."""
+    try:
+        return _THREADS.get()
+    except LookupError:
+        _THREADS.set(CapacityLimiter(WAITERS))
+        return _THREADS.get()
+
+
+async def until(
+    enough: Callable[[Progress], bool], jobs: Jobs, job: str, request: Request, timeout: float = float("inf")
+) -> Progress:
+    """Return where a job stands when that is ``enough``, after ``timeout`` seconds, or when the client has hung up."""
+    progress = await changed(jobs, job, -1, 0)
+    end = anyio.current_time() + timeout
+    while not enough(progress) and (left := end - anyio.current_time()) > 0:
+        if jobs.closing or await request.is_disconnected():
+            break
+        progress = await changed(jobs, job, progress.seq, min(SLICE, left))
+    return progress
 
 
 async def ended(jobs: Jobs, job: str, request: Request, timeout: float = float("inf")) -> Progress:
     """Return where a job stands when it has ended, after ``timeout`` seconds, or when the client has hung up."""
-    progress = jobs.progress(job)
-    until = anyio.current_time() + timeout
-    while not progress.done and (left := until - anyio.current_time()) > 0 and not await request.is_disconnected():
-        progress = await changed(jobs, job, progress.seq, min(SLICE, left))
-    return progress
+    return await until(lambda progress: progress.done, jobs, job, request, timeout)
 
 
 def contents(records: Sequence[Record]) -> list[str]:
