@@ -15,6 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from webui import __version__, grid_picture, sweeping
+from webui.api import firefly, runware
 from webui.api.guard import LOOPBACK, Guard
 from webui.api.sdapi import routes as sdapi
 from webui.drafts import enlarged
@@ -39,6 +40,8 @@ def create(studio: Studio) -> FastAPI:
     app.get("/healthz")(_health)
     _add_pictures(app, studio)
     _add_jobs(app, studio)
+    app.include_router(firefly.router(studio))
+    app.include_router(runware.router(studio))
     app.include_router(sdapi.router(studio))
     return app
 
