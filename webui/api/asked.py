@@ -124,8 +124,8 @@ class Asked:
             problems += [self._placed(one) for one in error.errors]
         except BadValue as error:
             problems.append(self._placed(error))
-        if problems:
-            raise BadRecipe(problems)
+        if problems:  # of one field, the first says enough
+            raise BadRecipe(_first(problems))
         return settled
 
     def _placed(self, error: BadValue) -> BadValue:
@@ -167,6 +167,13 @@ def checked(asked: Asked, rule: Callable[[object], Any], value: object) -> Any:
     with asked.noting():
         return rule(value)
     return None
+
+
+def _first(problems: list[BadValue]) -> list[BadValue]:
+    found: dict[str, BadValue] = {}
+    for problem in problems:
+        found.setdefault(problem.field, problem)
+    return [*found.values()]
 
 
 def _listed(known: Collection[str]) -> str:
