@@ -5,10 +5,12 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from starlette.testclient import TestClient
 
 from tests.api.test_app import ADDRESS, opened
-from webui.api import wire
+from webui.api import asked, wire
 from webui.api.app import create
 from webui.studio import Studio
 
@@ -139,3 +141,30 @@ def test_a_large_body_of_bad_values_is_answered_in_short(client: TestClient, doo
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "PATCH"])
 def test_another_method_is_refused(client: TestClient, door: str, method: str) -> None:
     assert client.request(method, door).status_code in (404, 405)
+
+
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    max_leaves=8,
+)
+FIREFLY = ("negativePrompt", "seeds", "numVariations", "size", "style", "contentClass", "photoSettings", "locale",
+           "visualIntensity", "customModelId", "reseed", "x")  # fmt: skip
+RUNWARE = ("negativePrompt", "seed", "steps", "width", "height", "CFGScale", "scheduler", "numberResults", "outputType",
+           "outputFormat", "deliveryMethod", "includeCost", "model", "reseed", "x")  # fmt: skip
+OWN = st.dictionaries(st.sampled_from(asked.OWN), ANYTHING, max_size=3)
+
+
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(body=st.dictionaries(st.sampled_from(FIREFLY), ANYTHING | OWN, max_size=4))
+def test_whatever_is_in_a_body_in_fireflys_manner_it_is_answered(client: TestClient, body: dict[str, Any]) -> None:
+    answer = client.post(DOORS[0], json={**body, "prompt": None})
+    assert (answer.status_code, "prompt" in [one["field"] for one in answer.json()["errors"]]) == (422, True)
+
+
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(task=st.dictionaries(st.sampled_from(RUNWARE), ANYTHING | OWN, max_size=4))
+def test_whatever_is_in_a_task_in_runwares_manner_it_is_answered(client: TestClient, task: dict[str, Any]) -> None:
+    answer = client.post("/v1", json=[{**task, "taskType": "imageInference", "positivePrompt": None}])
+    assert (answer.status_code, answer.json()["data"]) == (422, [])
+    assert "positivePrompt" in [one["parameter"] for one in answer.json()["errors"]]

@@ -161,6 +161,7 @@ def test_an_access_token_is_given_to_whoever_asks(client: TestClient) -> None:
         ({"seeds": list(range(101))}, ["seeds"]),
         ({"seeds": 7}, ["seeds"]),
         ({"seeds": [1, "1.5", True, -2, 2**64, 1, 1.0, None, []]}, [f"seeds[{number}]" for number in range(1, 9)]),
+        ({"seeds": ["1.5", 0]}, ["seeds[0]"]),
         ({"seeds": [1, 2], "numVariations": 3}, ["numVariations"]),
         ({"seeds": [1, 2], "numVariations": "2"}, ["numVariations"]),
         ({"numVariations": 101}, ["numVariations"]),
@@ -204,6 +205,11 @@ def test_a_request_without_a_prompt_is_refused_and_an_empty_one_is_taken(client:
 def test_a_mistyped_preset_hears_what_is_near(client: TestClient) -> None:
     answer = client.post(GENERATE, json={**SMALL, "style": {"presets": ["science_fictoin"]}})
     assert "Did you mean science_fiction" in answer.json()["detail"]
+
+
+def test_a_lora_that_is_not_here_is_named_with_the_prompt(client: TestClient) -> None:
+    answer = client.post(GENERATE, json={**SMALL, "prompt": "a lake <lora:nothing:1>"})
+    assert (fields(answer), answer.json()["errors"][0]["code"]) == (["prompt"], "network")
 
 
 def test_very_many_unknown_members_are_counted(client: TestClient) -> None:

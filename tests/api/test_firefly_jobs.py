@@ -192,6 +192,28 @@ def test_a_canceled_job_ends_the_wait_for_its_pictures(slow: Studio) -> None:
     assert (answers[0].status_code, answers[0].json()["code"]) == (409, "canceled")
 
 
+def test_who_waits_is_told_that_the_program_ends(slow: Studio) -> None:
+    client = TestClient(create(slow), base_url=ADDRESS)
+    answers: list[Any] = []
+    first = client.post(GENERATE, json={**SMALL, "reseed": {"steps": 150}}).json()
+    threads = [
+        threading.Thread(target=lambda: answers.append(client.post("/v3/images/generate", json=SMALL))),
+        threading.Thread(target=lambda: answers.append(client.get(first["eventsUrl"]))),
+    ]
+    for thread in threads:
+        thread.start()
+    while len(slow.jobs.active()) < 2:
+        pass
+    slow.close()
+    for thread in threads:
+        thread.join(10)
+    assert {answer.status_code for answer in answers} == {200, 503}
+    refused = next(answer for answer in answers if answer.status_code == 503)
+    assert (refused.json()["code"], "when it is back" in refused.json()["detail"]) == ("shutting_down", True)
+    again = client.post(GENERATE, json=SMALL)
+    assert (again.status_code, again.json()["code"]) == (503, "shutting_down")
+
+
 # ---- events ------------------------------------------------------------------------------------------------
 
 

@@ -77,13 +77,14 @@ class Asked:
         return {name: value for name, value in found.items() if name in known}
 
     def seed(self, path: str, value: object) -> str:
-        """Read one seed of the body as text: a whole number, or its digits; −1 asks for a random one."""
+        """Read one seed of the body as text: its digits, −1 for a random one, nothing when it is none."""
         if (type(value) is int and value == -1) or (isinstance(value, str) and seeds.is_random(value)):
             return "-1"
         seed = PARAMS["seed"].accept(value)
         if seed is None:
             self.problems.append(BadValue(path, PARAMS["seed"].label, value, f"{PARAMS['seed'].rule}, {_DRAWN}"))
-        return str(seed or 0)
+            return ""
+        return str(seed)
 
     def own(self, found: object, path: str = "reseed") -> None:
         """Take what is under ``reseed``, see ``OWN``."""

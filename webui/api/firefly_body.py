@@ -66,14 +66,10 @@ def _seeds(asked: Asked, echo: dict[str, Any], name: str, value: Any) -> None:
         return
     found = [asked.seed(f"{name}[{number}]", one) for number, one in enumerate(value)]
     for number, one in enumerate(found):
-        if (
-            one in found[:number]
-            and one != "-1"
-            and not any(one.field == f"{name}[{number}]" for one in asked.problems)
-        ):
+        if one not in ("", "-1") and one in found[:number]:
             rule = "another one than those before it: seeds differ"
             asked.problems.append(BadValue(f"{name}[{number}]", "Seed", value[number], rule))
-    asked.seed_text = ", ".join(found)
+    asked.seed_text = ", ".join(filter(None, found))
 
 
 def _variations(asked: Asked, echo: dict[str, Any], name: str, value: Any) -> None:
