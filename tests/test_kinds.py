@@ -8,7 +8,7 @@ from tests.test_jobs import Failing, Gated, House, pixels, recipes
 from webui.engine import draft as drafts
 from webui.engine.fake import FakeEngine
 from webui.errors import JobError
-from webui.journal import Kind
+from webui.journal import Key, Kind
 from webui.progress import Progress
 from webui.recipe import Recipe
 
@@ -168,8 +168,8 @@ def test_a_sweep_that_is_cancelled_keeps_its_cells(tmp_path: Path) -> None:
 
 def test_a_key_tells_the_kinds_apart(tmp_path: Path) -> None:
     house = House(tmp_path)
-    first = house.jobs.submit(recipes(1), "key", kind="sweep", about="a")
-    assert house.jobs.submit(recipes(1), "key", kind="sweep", about="a").job == first.job
+    first = house.jobs.submit(recipes(1), Key("key"), kind="sweep", about="a")
+    assert house.jobs.submit(recipes(1), Key("key"), kind="sweep", about="a").job == first.job
     with pytest.raises(JobError, match="used for another job"):
-        house.jobs.submit(recipes(1), "key")
+        house.jobs.submit(recipes(1), Key("key"))
     house.close()

@@ -12,8 +12,9 @@ from starlette.testclient import TestClient
 
 from tests.api.test_app import ADDRESS, opened
 from tests.api.test_firefly import GENERATE, SMALL, fields, made
-from webui.api import firefly_answers, wire
+from webui.api import wire
 from webui.api.app import create
+from webui.api.firefly import answers
 from webui.engine.checkpoints import Catalog
 from webui.engine.fake import FakeEngine
 from webui.settings import Settings
@@ -181,24 +182,24 @@ def test_a_job_that_fails_says_why(client: TestClient, studio: Studio, monkeypat
 
 def test_a_canceled_job_ends_the_wait_for_its_pictures(slow: Studio) -> None:
     client = TestClient(create(slow), base_url=ADDRESS)
-    answers: list[Any] = []
+    heard: list[Any] = []
     body = {**SMALL, "reseed": {"steps": 100}}
-    thread = threading.Thread(target=lambda: answers.append(client.post("/v3/images/generate", json=body)))
+    thread = threading.Thread(target=lambda: heard.append(client.post("/v3/images/generate", json=body)))
     thread.start()
     while not (active := slow.jobs.active()):
         pass
     client.put(f"/v3/cancel/{active[0].job}")
     thread.join()
-    assert (answers[0].status_code, answers[0].json()["code"]) == (409, "canceled")
+    assert (heard[0].status_code, heard[0].json()["code"]) == (409, "canceled")
 
 
 def test_who_waits_is_told_that_the_program_ends(slow: Studio) -> None:
     client = TestClient(create(slow), base_url=ADDRESS)
-    answers: list[Any] = []
+    heard: list[Any] = []
     first = client.post(GENERATE, json={**SMALL, "reseed": {"steps": 150}}).json()
     threads = [
-        threading.Thread(target=lambda: answers.append(client.post("/v3/images/generate", json=SMALL))),
-        threading.Thread(target=lambda: answers.append(client.get(first["eventsUrl"]))),
+        threading.Thread(target=lambda: heard.append(client.post("/v3/images/generate", json=SMALL))),
+        threading.Thread(target=lambda: heard.append(client.get(first["eventsUrl"]))),
     ]
     for thread in threads:
         thread.start()
@@ -207,8 +208,8 @@ def test_who_waits_is_told_that_the_program_ends(slow: Studio) -> None:
     slow.close()
     for thread in threads:
         thread.join(10)
-    assert {answer.status_code for answer in answers} == {200, 503}
-    refused = next(answer for answer in answers if answer.status_code == 503)
+    assert {answer.status_code for answer in heard} == {200, 503}
+    refused = next(answer for answer in heard if answer.status_code == 503)
     assert (refused.json()["code"], "when it is back" in refused.json()["detail"]) == ("shutting_down", True)
     again = client.post(GENERATE, json=SMALL)
     assert (again.status_code, again.json()["code"]) == (503, "shutting_down")
@@ -251,7 +252,7 @@ def test_who_comes_back_begins_where_it_was(slow: Studio) -> None:
 
 
 def test_a_silent_stream_says_that_it_is_there(slow: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(firefly_answers, "HEARTBEAT", 0.1)
+    monkeypatch.setattr(answers, "HEARTBEAT", 0.1)
     monkeypatch.setattr(wire, "SLICE", 0.1)
     client = TestClient(create(slow), base_url=ADDRESS)
     client.post(GENERATE, json={**SMALL, "reseed": {"steps": 12}})
@@ -269,7 +270,7 @@ def test_the_page_of_a_program_in_a_folder_is_named_with_it(studio: Studio) -> N
 
 def test_the_percentage_never_falls_and_never_says_a_hundred_too_early(studio: Studio) -> None:
     job = studio.submit({"prompt": "a lake", "width": 64, "height": 64, "steps": 3}, "1-3")
-    seen = [firefly_answers.percent(progress) for progress in studio.jobs.watch(job.job)]
+    seen = [answers.percent(progress) for progress in studio.jobs.watch(job.job)]
     assert seen[-1] == 100
     assert all(before <= after for before, after in itertools.pairwise(seen))
     assert max(seen[:-1], default=0) < 100

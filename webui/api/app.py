@@ -15,8 +15,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from webui import __version__, grid_picture, sweeping
-from webui.api import firefly, runware
+from webui.api.firefly import routes as firefly
 from webui.api.guard import LOOPBACK, Guard
+from webui.api.runware import routes as runware
 from webui.api.sdapi import routes as sdapi
 from webui.drafts import enlarged
 from webui.errors import JobError, ReseedError, StorageError

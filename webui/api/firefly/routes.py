@@ -17,8 +17,9 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
-from webui.api import asked, firefly_answers, firefly_body, wire
-from webui.api.firefly_answers import DOOR, URN
+from webui.api import asked, wire
+from webui.api.firefly import answers, reading
+from webui.api.firefly.answers import DOOR, URN
 from webui.errors import UnknownJob, shown
 from webui.journal import Key
 from webui.params import Number
@@ -47,7 +48,7 @@ def router(studio: Studio) -> APIRouter:
     async def generate_async(request: Request) -> Response:
         """Accept a job and say where it can be followed."""
         progress, replayed = await _accept(studio, request)
-        body = firefly_answers.accepted(progress, _base(request))
+        body = answers.accepted(progress, _base(request))
         headers = {"Location": body["statusUrl"], "Retry-After": "1", **_replayed(replayed)}
         return JSONResponse(body, 202, headers)
 
@@ -57,7 +58,7 @@ def router(studio: Studio) -> APIRouter:
         progress, replayed = await _accept(studio, request)
         progress = await wire.ended(studio.jobs, progress.job, request)
         if progress.status == "succeeded":
-            return JSONResponse(firefly_answers.result(progress, _base(request)), headers=_replayed(replayed))
+            return JSONResponse(answers.result(progress, _base(request)), headers=_replayed(replayed))
         return wire.problem(_unfinished(progress), jobId=URN + progress.job)
 
     @made.get("/v3/status/{job}")
@@ -75,13 +76,13 @@ def router(studio: Studio) -> APIRouter:
             return Response(status_code=304, headers=headers)
         if not progress.done:
             headers["Retry-After"] = "1"
-        return JSONResponse(firefly_answers.status(progress, _base(request)), headers=headers)
+        return JSONResponse(answers.status(progress, _base(request)), headers=headers)
 
     @made.api_route("/v3/cancel/{job}", methods=["PUT", "POST"])
     def cancel(job: str, request: Request) -> Response:
         """Stop a job within a step; one that has ended stays as it is."""
         progress = studio.jobs.cancel(_job(job))
-        return JSONResponse(firefly_answers.status(progress, _base(request)), 200 if progress.done else 202)
+        return JSONResponse(answers.status(progress, _base(request)), 200 if progress.done else 202)
 
     @made.get("/v3/events/{job}")
     async def events(job: str, request: Request) -> Response:
@@ -107,7 +108,7 @@ async def _accept(studio: Studio, request: Request) -> tuple[Progress, bool]:
 def _submit(studio: Studio, body: dict[str, Any], key: Key | None) -> tuple[Progress, bool]:
     if key is not None and (found := studio.jobs.keyed(key)):
         return found, True
-    wanted, echo = firefly_body.read(body, studio.styles()[0])
+    wanted, echo = reading.read(body, studio.styles()[0])
     recipes, came = wanted.settle(studio)
     return studio.jobs.submit(recipes, key, came, about=asked.keep(DOOR, echo)), False
 
@@ -165,12 +166,12 @@ async def _stream(studio: Studio, progress: Progress, known: int | None, base: s
     told = anyio.current_time()
     while True:
         if before is None or progress.seq != before.seq:
-            for event in firefly_answers.events(before, progress, base):
+            for event in answers.events(before, progress, base):
                 yield event
             before, told = progress, anyio.current_time()
         if progress.done or studio.jobs.closing:
             return
-        if anyio.current_time() - told >= firefly_answers.HEARTBEAT:
+        if anyio.current_time() - told >= answers.HEARTBEAT:
             yield ": nothing new\n\n"
             told = anyio.current_time()
         progress = await wire.changed(studio.jobs, progress.job, progress.seq, wire.SLICE)

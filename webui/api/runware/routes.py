@@ -18,8 +18,9 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from webui.api import asked, runware_body, wire
-from webui.api.runware_body import OUTPUTS, TYPES
+from webui.api import asked, wire
+from webui.api.runware import reading
+from webui.api.runware.reading import OUTPUTS, TYPES
 from webui.errors import BadValue, ReseedError, UnknownJob, near
 from webui.gallery import Record
 from webui.journal import Key
@@ -100,7 +101,7 @@ def _begin(studio: Studio, given: dict[str, Any]) -> Task:
     kind = given.get("taskType")
     task = Task(kind if isinstance(kind, str) else "", "")
     try:
-        task.uuid = runware_body.task_uuid(given)
+        task.uuid = reading.task_uuid(given)
         if task.kind not in KINDS:
             hint = near(task.kind[:100], KINDS)
             raise BadValue("taskType", "Task type", kind, f"one of {', '.join(KINDS)}", hint)
@@ -114,7 +115,7 @@ def _make(studio: Studio, given: dict[str, Any], task: Task) -> None:
     key = Key(f"{DOOR} {task.uuid.lower()}", asked.digest(given, DOOR))
     progress = studio.jobs.keyed(key)
     if progress is None:
-        wanted, delivery = runware_body.read(given)
+        wanted, delivery = reading.read(given)
         recipes, came = wanted.settle(studio)
         about = asked.keep(DOOR, {**delivery, "taskUUID": task.uuid})
         progress = studio.jobs.submit(recipes, key, came, about=about)

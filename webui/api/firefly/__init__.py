@@ -1,0 +1,1 @@
+"""The door in Adobe Firefly's manner: ``routes.router`` over a studio."""

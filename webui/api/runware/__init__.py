@@ -1,0 +1,1 @@
+"""The door in Runware's manner: ``routes.router`` over a studio."""
