@@ -61,6 +61,14 @@ class Param:
         """Write the value as text that ``parse`` reads back."""
         return str(value)
 
+    def schema(self) -> dict[str, Any]:
+        """Describe the values as JSON Schema, with the label, the help and the default."""
+        told = {"title": self.label, "description": self.help, **self._values()}
+        return told if self.required or self.default is None else {**told, "default": self.default}
+
+    def _values(self) -> dict[str, Any]:
+        return {"type": "string"}
+
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         return core_schema.with_info_plain_validator_function(lambda value, info: self.check(value, info.field_name))
 
@@ -83,6 +91,9 @@ class Text(Param):
 
     def hint(self, value: object) -> str:
         return f"It has {len(value)} characters." if isinstance(value, str) and len(value) > self.limit else ""
+
+    def _values(self) -> dict[str, Any]:
+        return {"type": "string", "maxLength": self.limit}
 
 
 @dataclass(frozen=True)
@@ -111,6 +122,10 @@ class Whole(Param):
         below = value - value % self.step
         return f"Nearest: {below} or {below + self.step}."
 
+    def _values(self) -> dict[str, Any]:
+        multiple = {"multipleOf": self.step} if self.step > 1 else {}
+        return {"type": "integer", "minimum": self.minimum, "maximum": self.maximum, **multiple}
+
     def parse(self, text: str) -> int:
         stripped = text.strip()
         return self.check(int(stripped) if _WHOLE.match(stripped) else text)  # type: ignore[no-any-return]
@@ -134,6 +149,9 @@ class Number(Param):
         return (
             float(value) + 0.0 if self.minimum <= value <= self.maximum else None
         )  # NaN is not; + 0.0 makes −0.0 plain
+
+    def _values(self) -> dict[str, Any]:
+        return {"type": "number", "minimum": self.minimum, "maximum": self.maximum}
 
     def parse(self, text: str) -> float:
         stripped = text.strip()
@@ -161,6 +179,9 @@ class Choice(Param):
 
     def hint(self, value: object) -> str:
         return near(value, self.choices) if isinstance(value, str) else ""
+
+    def _values(self) -> dict[str, Any]:
+        return {"type": "string", "enum": [*self.choices]}
 
 
 @dataclass(frozen=True)
@@ -224,6 +245,10 @@ class Seed(Param):
         if not isinstance(value, int) or isinstance(value, bool):
             return None
         return value if 0 <= value <= seeds.MAXIMUM else None
+
+    def _values(self) -> dict[str, Any]:
+        number = {"type": "integer", "format": "uint64", "minimum": 0}  # the format is the bound: no float holds it
+        return {"anyOf": [number, {"type": "string", "pattern": "^[0-9]{1,20}$"}]}
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from contextlib import suppress
 from functools import partial
 from typing import Any, Final
 
+from webui.api import schemas
 from webui.api.asked import Asked, checked, inside
 from webui.errors import BadValue, near, one_of
 from webui.lineage import MOST_STYLES
@@ -161,3 +162,24 @@ _READERS: Final[dict[str, Reader]] = {
     "model": partial(_value, "model"),
     "reseed": _own,
 }
+
+
+def schema() -> dict[str, Any]:
+    """Describe the body."""
+    tag = {"type": "string", "pattern": _LOCALE.pattern.replace("\\Z", "$")}
+    presets = schemas.listed(schemas.TEXT, most=MOST_STYLES)
+    described = {
+        **schemas.named({"prompt": "prompt", "negativePrompt": "negative_prompt"}),
+        **schemas.named({"customModelId": "model", "model": "model"}),
+        "seeds": schemas.listed(schemas.SEED, 1, int(COUNT.maximum)),
+        "numVariations": COUNT.schema(),
+        "size": schemas.record(schemas.named({"width": "width", "height": "height"}), "width", "height"),
+        "style": schemas.record({"presets": presets, "strength": STRENGTH.schema()}),
+        "contentClass": CONTENT.schema(),
+        "photoSettings": schemas.record({name: param.schema() for name, param in PHOTO.items()}),
+        "visualIntensity": INTENSITY.schema(),
+        "locale": tag,
+        "promptBiasingLocaleCode": tag,
+        "reseed": schemas.own(),
+    }
+    return schemas.record({name: described[name] for name in _READERS}, "prompt")

@@ -17,7 +17,7 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
-from webui.api import asked, wire
+from webui.api import asked, schemas, wire
 from webui.api.firefly import answers, reading
 from webui.api.firefly.answers import DOOR, URN
 from webui.errors import UnknownJob, shown
@@ -37,6 +37,7 @@ _SEQ: Final = re.compile(r'(?:W/)?"?([0-9]{1,18})"?\Z')
 def router(studio: Studio) -> APIRouter:
     """Make the routes over a studio."""
     made = APIRouter(route_class=wire.route(lambda request, refused: wire.problem(refused)))
+    described = schemas.body(reading.schema())
 
     @made.post("/ims/token/v3")
     def token() -> Response:
@@ -44,7 +45,7 @@ def router(studio: Studio) -> APIRouter:
         body = {"access_token": TOKEN, "token_type": "bearer", "expires_in": TOKEN_SECONDS}
         return JSONResponse(body, headers={"Cache-Control": "no-store"})
 
-    @made.post("/v3/images/generate-async")
+    @made.post("/v3/images/generate-async", status_code=202, openapi_extra=described)
     async def generate_async(request: Request) -> Response:
         """Accept a job and say where it can be followed."""
         progress, replayed = await _accept(studio, request)
@@ -52,7 +53,7 @@ def router(studio: Studio) -> APIRouter:
         headers = {"Location": body["statusUrl"], "Retry-After": "1", **_replayed(replayed)}
         return JSONResponse(body, 202, headers)
 
-    @made.post("/v3/images/generate")
+    @made.post("/v3/images/generate", openapi_extra=described)
     async def generate(request: Request) -> Response:
         """Accept a job and answer with its pictures when they are there."""
         progress, replayed = await _accept(studio, request)
@@ -78,7 +79,8 @@ def router(studio: Studio) -> APIRouter:
             headers["Retry-After"] = "1"
         return JSONResponse(answers.status(progress, _base(request)), headers=headers)
 
-    @made.api_route("/v3/cancel/{job}", methods=["PUT", "POST"])
+    @made.put("/v3/cancel/{job}")
+    @made.post("/v3/cancel/{job}")
     def cancel(job: str, request: Request) -> Response:
         """Stop a job within a step; one that has ended stays as it is."""
         progress = studio.jobs.cancel(_job(job))

@@ -13,10 +13,12 @@ from functools import partial
 from typing import Any, Final
 
 from webui import dialects
+from webui.api import schemas
 from webui.api.asked import Asked, checked
 from webui.errors import BadValue
 from webui.params import Choice, Whole
 from webui.recipe import PARAMS
+from webui.studio import COUNT
 
 DEFAULT_MODEL: Final = "runware:101@1"
 """The model that Runware's guides name everywhere; here it stands for the server's own."""
@@ -140,3 +142,33 @@ _READERS: Final[dict[str, Reader]] = {
     "includeCost": partial(_wanted, _switch),
     "reseed": _own,
 }
+
+
+def schema() -> dict[str, Any]:
+    """Describe an ``imageInference`` task."""
+    recipe = {"positivePrompt": "prompt", "negativePrompt": "negative_prompt", "model": "model", "seed": "seed"}
+    numbers = {"steps": "steps", "width": "width", "height": "height", "CFGScale": "cfg_scale"}
+    described = {
+        **schemas.named({**recipe, **numbers}),
+        "scheduler": schemas.TEXT,
+        "numberResults": COUNT.schema(),
+        "outputType": TYPE.schema(),
+        "outputFormat": {"const": "PNG"},
+        "outputQuality": QUALITY.schema(),
+        "deliveryMethod": DELIVERY.schema(),
+        "includeCost": schemas.SWITCH,
+        "reseed": schemas.own(),
+    }
+    named = {"taskType": {"const": "imageInference"}, "taskUUID": {"type": "string", "format": "uuid"}}
+    return schemas.record({**named, **{name: described[name] for name in _READERS}}, "taskType", "positivePrompt")
+
+
+def schema_of_list(most: int) -> dict[str, Any]:
+    """Describe a body: pictures to make, and the small tasks beside them."""
+    one = {"type": "string", "format": "uuid"}
+    small = {"getResponse": {"taskUUID": one}, "authentication": {"apiKey": schemas.TEXT}, "ping": {}}
+    tasks = [
+        schemas.record({"taskType": {"const": kind}, **members}, "taskType", *members, open=kind == "authentication")
+        for kind, members in small.items()
+    ]
+    return schemas.listed({"anyOf": [schema(), *tasks]}, 1, most)

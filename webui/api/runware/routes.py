@@ -18,7 +18,7 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from webui.api import asked, wire
+from webui.api import asked, schemas, wire
 from webui.api.runware import reading
 from webui.api.runware.reading import OUTPUTS, TYPES
 from webui.errors import BadValue, ReseedError, UnknownJob, near
@@ -58,7 +58,7 @@ def router(studio: Studio) -> APIRouter:
     """Make the route over a studio."""
     made = APIRouter(route_class=wire.route(_refusal))
 
-    @made.post("/v1")
+    @made.post("/v1", openapi_extra=schemas.body(reading.schema_of_list(MOST_TASKS)))
     async def tasks(request: Request) -> Response:
         """Do a list of tasks; wait for the pictures of those that are to be delivered at once."""
         found = _listed(await wire.read(request))

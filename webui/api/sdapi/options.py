@@ -7,6 +7,7 @@ name. None is stored without effect, and none outlives the process.
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from webui.api import schemas
 from webui.errors import BadRecipe, BadValue
 from webui.recipe import PARAMS
 
@@ -77,3 +78,10 @@ def told(values: Mapping[str, Any]) -> dict[str, Any]:
         **{name: stand[name] == "On" for name in SWITCHES},
         **{name: always[0] for name, always in FIXED.items()},
     }
+
+
+def schema() -> dict[str, Any]:
+    """Describe the options."""
+    fixed = {name: {"enum": [*values]} for name, values in FIXED.items()}
+    plain = {name: PARAMS[field].schema() for name, field in {MODEL: "model", **PLAIN}.items()}
+    return schemas.record({**plain, **dict.fromkeys(SWITCHES, schemas.SWITCH), **fixed})

@@ -10,6 +10,7 @@ import re
 from typing import Any, Final
 
 from webui import infotext, png
+from webui.api import schemas
 from webui.api.wire import Refused
 from webui.errors import PictureError
 from webui.infotext import Reading
@@ -18,6 +19,8 @@ from webui.recipe import PARAMS
 
 BODY: Final = 48 << 20
 """Bytes of a request: a picture of some 35 MB."""
+_IMAGE: Final = {"type": "string", "description": "A picture's file in base64."}
+SCHEMA: Final = schemas.record({"image": _IMAGE}, "image", open=True)
 _DATA: Final = re.compile(r"data:[^,]{0,200};base64,", re.IGNORECASE)
 _ADDRESS: Final = re.compile(r"\s*[a-zA-Z][a-zA-Z0-9+.-]{1,20}:")
 _PAIRS: Final = {

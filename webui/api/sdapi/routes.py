@@ -12,8 +12,8 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from webui.api import wire
-from webui.api.sdapi import answers, lists, options, png_info
+from webui.api import schemas, wire
+from webui.api.sdapi import answers, lists, options, png_info, txt2img
 from webui.api.sdapi.door import Door
 from webui.api.sdapi.txt2img import NAMES
 from webui.api.wire import Refused
@@ -55,7 +55,7 @@ def _error(request: Request, refused: Refused) -> Response:
 def _add_making(found: APIRouter, door: Door) -> None:
     """Add what makes pictures, and what follows and stops it."""
 
-    @found.post(f"{PREFIX}/txt2img")
+    @found.post(f"{PREFIX}/txt2img", openapi_extra=schemas.body(txt2img.schema()))
     async def make(request: Request) -> Response:
         """Make pictures and wait for them; who hangs up does not stop them."""
         body = wire.an_object(await wire.read(request))
@@ -101,7 +101,7 @@ def _add_options(found: APIRouter, door: Door) -> None:
         """Say how the options stand."""
         return JSONResponse(options.told(door.settings))
 
-    @found.post(f"{PREFIX}/options")
+    @found.post(f"{PREFIX}/options", openapi_extra=schemas.body(options.schema()))
     async def set_options(request: Request) -> JSONResponse:
         """Set some of them, all or none."""
         body = wire.an_object(await wire.read(request))
@@ -113,7 +113,7 @@ def _add_options(found: APIRouter, door: Door) -> None:
 def _add_rest(found: APIRouter, studio: Studio) -> None:
     """Add png-info, what is not here, and what need do nothing."""
 
-    @found.post(f"{PREFIX}/png-info")
+    @found.post(f"{PREFIX}/png-info", openapi_extra=schemas.body(png_info.SCHEMA))
     async def read_png_info(request: Request) -> JSONResponse:
         """Read what a picture says of itself."""
         body = wire.an_object(await wire.read(request, png_info.BODY))

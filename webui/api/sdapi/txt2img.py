@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
 from webui import dialects, infotext, samplers, seeds, wildcards, words
+from webui.api import schemas
 from webui.api.sdapi import options, xyz
 from webui.api.sdapi.options import Find
 from webui.api.sdapi.xyz import Plot
@@ -299,3 +300,15 @@ class _Reader:
                 self.problems.append(BadValue("scheduler", PARAMS["schedule"].label, wanted, rule))
             found["schedule"] = named
         return found
+
+
+def schema() -> dict[str, Any]:
+    """Describe the request; other members are passed over."""
+    kinds = {bool: schemas.SWITCH, str: schemas.TEXT, int: {"type": "integer"}, float: {"type": "number"}}
+    described = {name: kinds.get(type(value), {}) for name, value in DEFAULTS.items()}
+    counts = {count.label: count.schema() for count in _COUNTS}
+    seeds_of = dict.fromkeys(("seed", "subseed"), schemas.SEED)
+    lists = {"styles": schemas.listed(schemas.TEXT), "script_args": {"type": "array"}}
+    told = {**described, **schemas.named(PLAIN), **counts, **seeds_of, **lists}
+    nullable = {name: {"anyOf": [told[name], {"type": "null"}], "default": DEFAULTS[name]} for name in DEFAULTS}
+    return schemas.record(nullable, open=True)
