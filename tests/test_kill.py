@@ -34,8 +34,9 @@ from pathlib import Path
 from tests.test_jobs import House
 from tests.test_kill import JOBS
 from webui.engine.fake import FakeEngine
+from webui.journal import Key
 house = House(Path(sys.argv[1]), FakeEngine(delay=float(sys.argv[2])))
-jobs = [house.jobs.submit(wanted, key).job for key, wanted in JOBS.items()]
+jobs = [house.jobs.submit(wanted, Key(key)).job for key, wanted in JOBS.items()]
 print("ready", *jobs, flush=True)
 for job in jobs:
     for progress in house.jobs.watch(job):

@@ -15,6 +15,7 @@ from tests.test_jobs import Gated, House, pixels, recipes
 from tests.test_png import ID, MADE_BY, ours, picture
 from webui import infotext, png
 from webui.errors import BadValue, PictureError
+from webui.journal import Key
 from webui.lineage import MOST_STYLES, UNKNOWN, Lineage
 from webui.recipe import Recipe
 from webui.styles import NAME_LIMIT
@@ -171,8 +172,8 @@ def test_it_is_kept_with_every_picture_of_a_job_through_a_restart(tmp_path: Path
 
 def test_it_is_no_part_of_what_makes_a_job_the_same(tmp_path: Path) -> None:
     house = House(tmp_path)
-    first = house.jobs.submit(recipes(1), "key", TYPED)
-    assert house.jobs.submit(recipes(1), "key").job == first.job
+    first = house.jobs.submit(recipes(1), Key("key"), TYPED)
+    assert house.jobs.submit(recipes(1), Key("key")).job == first.job
     house.ended(first.job)
     house.close()
 
