@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 from webui import jobs as jobs_module
+from webui import line as line_module
 from webui import png
 from webui.drafts import Drafts
 from webui.engine import Engine, Step
@@ -422,7 +423,7 @@ def test_close_gives_the_picture_back_and_the_next_start_makes_it(tmp_path: Path
     assert engine.there.wait(5)
     closer = threading.Thread(target=house.close)
     closer.start()
-    while not house.jobs._closing:
+    while not house.jobs._line.closing:
         time.sleep(0.001)
     with pytest.raises(JobError, match="shutting down"):
         house.jobs.submit(wanted)
@@ -571,12 +572,12 @@ def test_ended_jobs_are_read_back(tmp_path: Path) -> None:
 
 
 def test_only_the_newest_ended_jobs_stay_in_memory(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(jobs_module, "REMEMBERED", 3)
+    monkeypatch.setattr(line_module, "REMEMBERED", 3)
     jobs = [house.jobs.submit(recipes(1, steps=1)).job for _ in range(6)]
     house.ended(jobs[-1])
-    assert list(house.jobs._states) == jobs[-3:]
+    assert list(house.jobs._line.known) == jobs[-3:]
     assert house.jobs.progress(jobs[0]).status == "succeeded"
-    assert jobs[0] in house.jobs._states
+    assert jobs[0] in house.jobs._line.known
 
 
 # The journal

@@ -28,6 +28,7 @@ LINEAGES = st.builds(
     template=TEXT,
     negative_template=TEXT,
     styles=st.lists(TEXT.map(lambda text: text[:NAME_LIMIT]), max_size=4).map(tuple),
+    owner=st.just("") | IDS,
 )
 TYPED = Lineage(PARENT, "a {red|blue} __thing__, {x:y}", "fog\n[a|b]", ("Oil, on canvas", "日本"))
 

@@ -5,11 +5,12 @@ of whoever asked for it: everybody who looks at the picture sees it, closing a p
 while one is open gives that one. The newest checks are remembered until the program ends.
 """
 
+import copy
 import threading
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Final, Self
 
 from PIL import Image
 
@@ -54,6 +55,12 @@ class Checks:
         self._known: dict[str, Check] = {}
         self._starting = threading.Lock()
 
+    def of_owner(self, jobs: Jobs) -> Self:
+        """Return the same checks as an owner sees them, whose jobs are given: others' checks are not there."""
+        seen = copy.copy(self)
+        seen._jobs = jobs
+        return seen
+
     def start(self, record: Record) -> Check:
         """Check a picture's file, then queue it to be made again; while a check of it is open, return that one.
 
@@ -81,7 +88,11 @@ class Checks:
 
     def of(self, id: str) -> Check | None:
         """Return the newest check of a picture by its record's id."""
-        return self._known.get(id)
+        found = self._known.get(id)
+        return found if found is not None and self._ours(found) else None
+
+    def _ours(self, check: Check) -> bool:
+        return self._jobs.owner in ("", check.record.lineage.owner)
 
     def progress(self, check: Check) -> Progress | None:
         """Say where making it again stands; None when it is not to be made, or so long ago that it is forgotten."""
@@ -98,7 +109,7 @@ class Checks:
     def difference(self, job: str) -> bytes | None:
         """Draw the difference that a check found, by its job, as a PNG; None when there is none to draw."""
         for check in list(self._known.values()):
-            if job and check.job == job and check.result is not None:
+            if job and check.job == job and check.result is not None and self._ours(check):
                 drawn = reproduce.difference_picture(check.result)
                 return None if drawn is None else drawn[0]
         return None

@@ -40,14 +40,15 @@ def write_new(folder: Path, data: bytes, seed: int) -> Path:
     return final
 
 
-def write_as(final: Path, data: bytes, what: str) -> None:
+def write_as(final: Path, data: bytes, what: str, mode: int = 0o666) -> None:
     """Write a new file of a given name: whole and durable, or not there, and never over an existing one.
 
-    Raises StorageError, which calls the file ``what``, also when the name is taken.
+    ``mode`` says who may read it, from its first byte on. Raises StorageError, which calls the file ``what``, also when
+    the name is taken.
     """
     temporary = final.parent / f".reseed-{secrets.token_hex(8)}.tmp"
     try:
-        _write(temporary, data)
+        _write(temporary, data, mode)
         _link(temporary, final)
         sync(final.parent)
     except FileExistsError as error:
@@ -76,8 +77,8 @@ def overwrite(path: Path, data: bytes, what: str) -> None:
             temporary.unlink(missing_ok=True)
 
 
-def _write(path: Path, data: bytes) -> None:
-    descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_BINARY", 0), 0o666)
+def _write(path: Path, data: bytes, mode: int = 0o666) -> None:
+    descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_BINARY", 0), mode)
     try:
         rest = memoryview(data)
         while rest:

@@ -13,6 +13,7 @@
     └── JobError                the queue refuses or has lost a job
         ├── UnknownJob          …because there is none of this id, or it was forgotten
         ├── KeyReused           …because its idempotency key came with another request before
+        ├── LimitError          …because a demo gives each visitor only so much
         └── ShuttingDown        …because the program ends
 
 Errors are raised anywhere and caught only at the doors (page, API, command line) and by the worker, which files
@@ -125,6 +126,16 @@ class KeyReused(JobError):
     """An idempotency key came with another request before."""
 
     code = "idempotency_key_reused"
+
+
+class LimitError(JobError):
+    """A demo gives no visitor more than this; ``retry_after`` seconds later it may, 0 when it never will."""
+
+    code = "limit"
+
+    def __init__(self, sentence: str, retry_after: int = 0) -> None:
+        self.retry_after = retry_after
+        super().__init__(sentence)
 
 
 class ShuttingDown(JobError):

@@ -7,6 +7,7 @@ listed as damaged. The PNGs are the truth; the SQLite index and the thumbnails c
 Pictures lie in ``outputs/YYYY-MM-DD/00001-SEED.png``, a folder for each local day, numbered within it.
 """
 
+import copy
 import io
 import json
 import logging
@@ -22,7 +23,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Self, TypeVar
 
 from PIL import Image
 
@@ -73,7 +74,9 @@ class Refreshed:
 
 
 class Gallery:
-    """Saves pictures and finds them again. Any thread may use it."""
+    """Saves pictures and finds them again. Any thread may use it; with an ``owner`` it finds that owner's only."""
+
+    owner = ""
 
     def __init__(self, outputs: Path, index: Path, thumbnails: Path) -> None:
         self.outputs = outputs.absolute()
@@ -81,6 +84,12 @@ class Gallery:
         self._index = schema.Index(index.absolute())
         self._saving = threading.Lock()
         self._refreshing = threading.RLock()
+
+    def of(self, owner: str) -> Self:
+        """Return the same gallery as an owner sees it: others' pictures are not there. An empty owner sees all."""
+        seen = copy.copy(self)
+        seen.owner = owner
+        return seen
 
     def save(
         self,
@@ -138,11 +147,12 @@ class Gallery:
 
     def search(self, wanted: Search, limit: int = 50, before: str | None = None) -> list[Record]:
         """Return what a search finds, newest first; ``before`` is the id of the last one of the page before."""
-        return self._present(lambda db: schema.find(db, wanted, before, max(0, limit)))
+        mine = wanted.but(owner=self.owner) if self.owner else wanted
+        return self._present(lambda db: schema.find(db, mine, before, max(0, limit)))
 
     def count(self) -> int:
         """Count the records."""
-        return self._ask(schema.count)
+        return self._ask(partial(schema.count, owner=self.owner))
 
     def refresh(self) -> Refreshed:
         """Bring the index up to date with the files, reading only those that changed; remove leftovers of a crash."""
@@ -205,6 +215,8 @@ class Gallery:
             return self._index.run(question, writes)
 
     def _find(self, where: str, values: tuple[Any, ...], limit: int = 1) -> list[Record]:
+        if self.owner:
+            where, values = f"{where} AND {schema.OWNED}", (*values, self.owner)
         return self._present(lambda db: schema.select(db, where, values, max(0, limit)))
 
     def _present(self, question: Callable[[sqlite3.Connection], list[Row]]) -> list[Record]:
@@ -311,6 +323,7 @@ class Gallery:
             created=record.created,
             parent=record.lineage.parent,
             lineage=record.lineage.to_json(),
+            owner=record.lineage.owner,
         )
 
     def _record(self, row: Row) -> Record:

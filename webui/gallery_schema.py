@@ -18,7 +18,7 @@ from typing import Any, Final, NamedTuple, TypeVar
 from webui import search
 from webui.search import Search
 
-VERSION: Final = 3
+VERSION: Final = 4
 """An index of another version is thrown away and filled again from the files: that is every migration."""
 T = TypeVar("T")
 
@@ -38,7 +38,8 @@ CREATE TABLE files (
     pixels_sha256 TEXT NOT NULL,
     created TEXT NOT NULL,
     parent TEXT NOT NULL,       -- id of the picture whose recipe or seed it came from; empty when there is none
-    lineage TEXT NOT NULL       -- what is kept beside the recipe, as JSON; empty when there is nothing
+    lineage TEXT NOT NULL,      -- what is kept beside the recipe, as JSON; empty when there is nothing
+    owner TEXT NOT NULL         -- whose it is, where people are told apart; empty for nobody's
 );
 CREATE VIRTUAL TABLE words USING fts5(
     prompt, negative_prompt, facts, prefix = '1 2',
@@ -47,7 +48,10 @@ CREATE VIRTUAL TABLE words USING fts5(
 CREATE INDEX files_id ON files (id);
 CREATE INDEX files_origin ON files (origin) WHERE origin != '';
 CREATE INDEX files_parent ON files (parent) WHERE parent != '';
+CREATE INDEX files_owner ON files (owner) WHERE owner != '';
 """
+OWNED: Final = "owner = ? AND owner != ''"
+"""The condition that a row is an owner's; its second half lets SQLite use the index, which leaves nobody's out."""
 _DAMAGE: Final = ("SQLITE_CORRUPT", "SQLITE_NOTADB", "SQLITE_ERROR", "SQLITE_IOERR", "SQLITE_READONLY_DBMOVED")
 _NEW_FILES: Final = 3
 """So many times in one run a damaged index becomes a new file; then the disk is to blame and memory must do."""
@@ -72,6 +76,7 @@ class Row(NamedTuple):
     created: str = ""
     parent: str = ""
     lineage: str = ""
+    owner: str = ""
 
 
 class DamagedRow(sqlite3.DatabaseError):
@@ -242,6 +247,9 @@ def find(db: sqlite3.Connection, wanted: Search, before: str | None, limit: int)
         number_of = "SELECT place FROM files WHERE id IN (SELECT value FROM json_each(?))"
         chosen += f" AND {'+' if match else ''}{number} IN ({number_of})"
         values.append(json.dumps([*wanted.among]))
+    if wanted.owner:
+        chosen += f" AND {OWNED}"
+        values.append(wanted.owner)
     query = (
         f"SELECT files.* FROM {source} WHERE {number} BETWEEN ? AND ?{chosen} AND id != '' AND copy = 0 "
         f"ORDER BY {number} DESC LIMIT ?"
@@ -254,6 +262,7 @@ def damaged(db: sqlite3.Connection) -> list[tuple[str, str]]:
     return db.execute("SELECT path, problem FROM files WHERE problem != '' ORDER BY path").fetchall()
 
 
-def count(db: sqlite3.Connection) -> int:
-    """Count the records."""
-    return int(db.execute("SELECT count(*) FROM files WHERE id != '' AND copy = 0").fetchone()[0])
+def count(db: sqlite3.Connection, owner: str = "") -> int:
+    """Count the records, of one owner where one is named."""
+    query = f"SELECT count(*) FROM files WHERE id != '' AND copy = 0{f' AND {OWNED}' if owner else ''}"
+    return int(db.execute(query, (owner,) if owner else ()).fetchone()[0])

@@ -3,7 +3,8 @@
 The promise: an accepted job is never lost. After a restart it is finished, or shown as failed with a reason; a
 picture that was saved before a crash is not made twice; what is made again has the same pixels. Closing a tab touches
 nothing: watchers come and go by the job's id and see the preview that is there. A picture that is only made again to
-be compared waits in the same line, but is neither saved nor written down: a restart forgets it.
+be compared waits in the same line, but is neither saved nor written down: a restart forgets it. Where people are told
+apart, each sees only jobs of their own, and they take turns: see ``webui.line``.
 
 ::
 
@@ -16,6 +17,7 @@ be compared waits in the same line, but is neither saved nor written down: a res
 Every change of a job raises its ``seq``. Durations come from the monotonic clock, the order from the journal.
 """
 
+import copy
 import logging
 import secrets
 import threading
@@ -25,7 +27,7 @@ from contextlib import closing
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Final, Self
 
 from PIL import Image
 
@@ -35,6 +37,8 @@ from webui.errors import EngineError, JobError, ReseedError, ShuttingDown, Unkno
 from webui.fingerprint import Fingerprint
 from webui.gallery import Gallery, Record
 from webui.journal import ENDED, OPEN, Entry, Journal, Key, Kind, Order, Status
+from webui.limits import Limits
+from webui.line import Line
 from webui.lineage import UNKNOWN, Lineage
 from webui.making import Maker, jpeg
 from webui.progress import Pace, Progress, State
@@ -42,8 +46,6 @@ from webui.recipe import Recipe
 
 MAX_ATTEMPTS: Final = 2
 """A picture at which the process died this often is not tried again: it may be what kills it."""
-REMEMBERED = 100
-"""Ended jobs in memory; the journal holds the others."""
 LEAP: Final = 1_000_000
 """What a restart adds to ``seq``: more than the steps since it was last written down."""
 
@@ -53,18 +55,25 @@ _log = logging.getLogger(__name__)
 class Jobs:
     """Takes jobs, makes their pictures in one thread, and tells how they stand. Any thread may use it."""
 
+    owner = ""
+    limits: Limits | None = None
+
     def __init__(self, journal: Path, engine: Engine, gallery: Gallery, drafts: Drafts) -> None:
         self._journal = Journal(journal)
         self._engine = engine
         self._gallery = gallery
         self._maker = Maker(engine, gallery, drafts)
         self._changed = threading.Condition()
-        self._states: dict[str, State] = {}
-        self._queue: list[str] = []
+        self._line = Line()
         self._models: list[str] = []
         self.pace = Pace()
-        self._closing = False
         self._worker: threading.Thread | None = None
+
+    def of(self, owner: str) -> Self:
+        """Return the same queue as an owner sees it: others' jobs are not known. An empty owner sees all."""
+        seen = copy.copy(self)
+        seen.owner = owner
+        return seen
 
     def claim(self) -> None:
         """Make sure that no other process works on this queue; raise JobError when one does."""
@@ -76,7 +85,7 @@ class Jobs:
         Raises JobError when another process works on the same journal.
         """
         with self._changed:
-            if self._worker is not None or self._closing:
+            if self._worker is not None or self._line.closing:
                 raise JobError("The queue was started already.")
             self._journal.claim()
             self._journal.prune(time.time())
@@ -99,13 +108,16 @@ class Jobs:
         ``lineage`` is kept with the pictures, ``about`` with the job for whoever shows it. A job that explores makes
         drafts, see ``webui.drafts``; in one that sweeps a picture that cannot be made does not stop the others.
         """
-        order = Order(tuple(recipes), lineage, kind, about)
+        order = Order(tuple(recipes), replace(lineage, owner=self.owner or lineage.owner), kind, about)
         with self._changed:
             self._must_be_open()
-            if key is not None and (found := self.keyed(replace(key, digest=key.digest or order.digest))):
-                return found
-            id = secrets.token_hex(16)
-            state = State(id, order.recipes, "pending", 1, [*range(len(recipes))], lineage, kind, about)
+            if key is not None:
+                key = self._own(replace(key, digest=key.digest or order.digest))
+                if (found := self._journal.by_key(key)) is not None:
+                    return self.progress(found)
+            self._must_admit(order.recipes, kind)
+            id, left = secrets.token_hex(16), [*range(len(order.recipes))]
+            state = State(id, order.recipes, "pending", 1, left, order.lineage, kind, about)
             self._journal.add(state.job, order, key, seq=state.seq)
             return self._line_up(state)
 
@@ -113,11 +125,17 @@ class Jobs:
         """Make a picture in its turn and give it to ``compare``, in the worker's thread, instead of saving it."""
         with self._changed:
             self._must_be_open()
-            return self._line_up(State(secrets.token_hex(16), (recipe,), "pending", 1, [0], compare=compare))
+            self._must_admit([recipe], "make")
+            whose = Lineage(owner=self.owner)
+            return self._line_up(State(secrets.token_hex(16), (recipe,), "pending", 1, [0], whose, compare=compare))
 
     def keyed(self, key: Key) -> Progress | None:
         """Return the job accepted with a key, or None; raise KeyReused when its digest is another than the key's."""
-        return self.progress(job) if (job := self._journal.by_key(key)) else None
+        return self.progress(job) if (job := self._journal.by_key(self._own(key))) else None
+
+    def _own(self, key: Key) -> Key:
+        """Return a key as the journal holds it: an owner's keys are their own."""
+        return replace(key, text=f"{self.owner}:{key.text}") if self.owner else key
 
     def progress(self, job: str) -> Progress:
         """Say where a job stands; raise UnknownJob when there is none of this id."""
@@ -127,14 +145,14 @@ class Jobs:
     def wait(self, job: str, seq: int, timeout: float) -> Progress:
         """Return where a job stands as soon as that is not what ``seq`` was, or after ``timeout`` seconds."""
         with self._changed:
-            self._changed.wait_for(lambda: self._state(job).seq != seq or self._closing, timeout)
+            self._changed.wait_for(lambda: self._state(job).seq != seq or self._line.closing, timeout)
             return self._progress(self._state(job))
 
     def watch(self, job: str) -> Iterator[Progress]:
         """Yield where a job stands, now and after changes, until it has ended or the program shuts down."""
         progress = self.progress(job)
         yield progress
-        while not progress.done and not self._closing:
+        while not progress.done and not self._line.closing:
             newer = self.wait(job, progress.seq, 30.0)
             if newer.seq != progress.seq:
                 yield newer
@@ -149,9 +167,9 @@ class Jobs:
             return self._progress(state)
 
     def active(self) -> list[Progress]:
-        """Return the jobs that have not ended, in order."""
+        """Return the jobs that have not ended, as they came."""
         with self._changed:
-            return [self._progress(self._states[job]) for job in self._queue]
+            return [self._progress(state) for state in self._line.of(self.owner)]
 
     def warm(self, model: str) -> None:
         """Ask the worker to load a model before the next job or between two."""
@@ -166,7 +184,7 @@ class Jobs:
         An engine that hangs for longer than ``timeout`` seconds is left behind; the next start takes up its job.
         """
         with self._changed:
-            self._closing = True
+            self._line.closing = True
             self._changed.notify_all()
         if self._worker is None:
             return self._journal.close()
@@ -177,48 +195,37 @@ class Jobs:
     @property
     def closing(self) -> bool:
         """Say whether the program ends: no job changes any more."""
-        return self._closing
+        return self._line.closing
 
     # What follows is called with the condition held.
 
     def _must_be_open(self) -> None:
-        if self._closing:
+        if self._line.closing:
             raise ShuttingDown("The program is shutting down and takes no more jobs. Try again when it is back.")
 
+    def _must_admit(self, recipes: Sequence[Recipe], kind: Kind) -> None:
+        """Hold a visitor of a demo to its limits, while nobody else can join the line."""
+        if self.limits is not None and self.owner:
+            self.limits.check(recipes, kind == "explore")
+            self.limits.admit(len(self._line.of(self.owner)), self._line.waiting)
+
     def _line_up(self, state: State) -> Progress:
-        self._states[state.job] = state
-        self._queue.append(state.job)
+        self._line.join(state)
         self._changed.notify_all()
         return self._progress(state)
 
     def _state(self, job: str) -> State:
-        if job in self._states:
-            return self._states[job]
-        entry = self._journal.load(job) if job.isascii() else None
-        if entry is None:
+        state = self._line.known.get(job)
+        if state is None and (entry := self._journal.load(job) if job.isascii() else None):
+            state = State.of(entry, self._gallery.get)
+            self._line.remember(state)
+        if state is None or self.owner not in ("", state.owner):
             raise UnknownJob(f"There is no job {shown(job)}. Ended jobs are kept for a week.")
-        state = State.of(entry, self._gallery.get)
-        self._remember(state)
         return state
 
-    def _remember(self, state: State) -> None:
-        """Keep a job in memory as the newest, and of the ended ones only the newest."""
-        self._states.pop(state.job, None)
-        self._states[state.job] = state
-        ended = [job for job, known in self._states.items() if known.status in ENDED]
-        for job in ended[: max(0, len(ended) - REMEMBERED)]:
-            del self._states[job]
-
     def _progress(self, state: State) -> Progress:
-        line = self._line(state)
-        position = sum(ahead.status == "pending" for ahead in line[:-1])
-        return state.progress(position, self.pace.seconds(line))
-
-    def _line(self, state: State) -> list[State]:
-        """Return the jobs that end before this one does, and itself; nothing when it is not in the queue."""
-        if state.job not in self._queue:
-            return []
-        return [self._states[job] for job in self._queue[: self._queue.index(state.job) + 1]]
+        line = self._line.until(state)
+        return state.progress(sum(ahead.status == "pending" for ahead in line[:-1]), self.pace.seconds(line))
 
     def _touch(self, state: State) -> None:
         state.seq += 1
@@ -236,9 +243,8 @@ class Jobs:
         state.status, state.error, state.code = target, error, code
         if target in ENDED:
             state.preview = state.compare = None  # what it holds is not needed any more
-            if state.job in self._queue:
-                self._queue.remove(state.job)
-            self._remember(state)
+            self._line.leave(state)
+            self._line.remember(state)
         self._touch(state)
 
     def _recover(self) -> None:
@@ -246,7 +252,6 @@ class Jobs:
         entries = [entry for job in self._journal.unfinished() if (entry := self._journal.load(job))]
         if any(item.status == "running" for entry in entries for item in entry.items):
             self._gallery.refresh()
-        self._queue = []
         for entry in entries:
             try:
                 self._take_up(entry)
@@ -282,8 +287,8 @@ class Jobs:
         elif entry.status == "running":
             self._move(state, "pending", "running")
         if state.status in OPEN:
-            self._queue.append(state.job)
-            self._states[state.job] = state
+            self._line.join(state)
+            self._line.first = self._line.first or (state.job if entry.seq > 1 else "")
 
     # The worker's thread
 
@@ -291,11 +296,11 @@ class Jobs:
         try:
             while True:
                 with self._changed:
-                    self._changed.wait_for(lambda: self._closing or self._models or self._queue)
-                    if self._closing:
+                    self._changed.wait_for(lambda: self._line.closing or self._models or self._line.queue)
+                    if self._line.closing:
                         return
                     model = self._models.pop(0) if self._models else None
-                    state = None if model is not None or not self._queue else self._states[self._queue[0]]
+                    state = self._line.order()[0] if model is None and self._line.queue else None
                 if model is not None:
                     self._attempt(partial(self._engine.warm, model))
                 elif state is not None:
@@ -319,11 +324,11 @@ class Jobs:
         return None
 
     def _run(self, state: State) -> None:
-        """Make the pictures of the first job in the queue and end it, whatever happens."""
+        """Make the pictures of the job whose turn it is and end it, whatever happens."""
         error = self._attempt(partial(self._begin, state)) or self._make_all(state)
         error = error or self._attempt(partial(self._finish, state))
         with self._changed:
-            if self._closing or (error is None and state.status in ENDED):
+            if self._line.closing or (error is None and state.status in ENDED):
                 return  # what a closing program leaves is taken up at the next start
             error = error or JobError("The job was lost: the journal no longer knows it.")
             self._attempt(partial(self._move, state, "failed", *OPEN, error=str(error), code=error.code))
@@ -332,6 +337,7 @@ class Jobs:
 
     def _begin(self, state: State) -> None:
         with self._changed:
+            self._line.begin(state)
             self._move(state, "running", "pending")
 
     def _make_all(self, state: State) -> ReseedError | None:
@@ -353,7 +359,7 @@ class Jobs:
     def _make(self, state: State, number: int) -> None:
         """Make one picture and keep it; it stays among what is left when the job is to stop before it is finished."""
         with self._changed:
-            if self._closing or state.status != "running":
+            if self._line.closing or state.status != "running":
                 return
             if state.compare is None:
                 self._journal.begin_item(state.job, number)
@@ -380,7 +386,7 @@ class Jobs:
         """Tell those who watch of a step; False when the job is to stop here."""
         preview = jpeg(step.preview) if step.preview is not None else None
         with self._changed:
-            if step.image is None and (self._closing or state.status != "running"):
+            if step.image is None and (self._line.closing or state.status != "running"):
                 return False
             self.pace.saw(step.index, recipe.width * recipe.height, time.monotonic())
             state.step, state.steps = step.index, min(step.total, state.stop(recipe) or step.total)

@@ -6,6 +6,8 @@ seed holds its parent while it is the seed in the form: when another is typed, o
 parent. Words hold theirs until something else is brought: whoever loads a recipe and draws other seeds still edits that
 picture. A picture of another program has no id, so what comes of it has no parent.
 
+The owner is whose picture it is, where a server tells people apart: see ``webui.owners``. Elsewhere it is empty.
+
 The templates are what was typed, before styles were put around it and wildcards drawn; they are kept where that says
 more than the prompt itself. The recipe has the words that were used.
 """
@@ -28,6 +30,7 @@ NEGATIVE_TEMPLATE: Final = "Negative Template"
 MOST_STYLES: Final = 32
 _STYLE: Final = Text("Style", "A name among the styles.", limit=styles.NAME_LIMIT)
 PARENT: Final = re.compile(r"[0-9a-f]{32}(?::[0-9]{1,5})?\Z")
+OWNER: Final = re.compile(r"[0-9a-f]{32}\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,18 +39,22 @@ class Lineage:
 
     ``parent`` is a picture's id, 32 hexadecimal digits; a job that waits may name one that is still being made by its
     origin, ``JOB:INDEX``. ``styles`` are names, in the order in which they were put around the templates. When there
-    are ``styles``, a template may be empty because nothing was typed. Raises BadValue for what no file can hold.
+    are ``styles``, a template may be empty because nothing was typed. ``owner`` is 32 hexadecimal digits that tell no
+    name. Raises BadValue for what no file can hold.
     """
 
     parent: str = ""
     template: str = ""
     negative_template: str = ""
     styles: tuple[str, ...] = ()
+    owner: str = ""
 
     def __post_init__(self) -> None:
         """Check the values."""
         if self.parent and not (isinstance(self.parent, str) and PARENT.match(self.parent)):
             raise BadValue("parent", "Parent", self.parent, "the id of a picture, 32 hexadecimal digits, or empty")
+        if self.owner and not (isinstance(self.owner, str) and OWNER.match(self.owner)):
+            raise BadValue("owner", "Owner", self.owner, "32 hexadecimal digits, or empty")
         PARAMS["prompt"].check(self.template, "template")
         PARAMS["negative_prompt"].check(self.negative_template, "negative_template")
         if len(self.styles) > MOST_STYLES or any(_STYLE.accept(style) is None for style in self.styles):

@@ -93,6 +93,11 @@ class State:
         self.units = sum(map(self.work, self.recipes))
         self.pixels = sum(recipe.width * recipe.height for recipe in self.recipes)
 
+    @property
+    def owner(self) -> str:
+        """Whose job it is; empty where people are not told apart."""
+        return self.lineage.owner
+
     def stop(self, recipe: Recipe) -> int | None:
         """Return after how many model calls a picture stops, or None when it is made whole."""
         return drafts.calls(recipe) if self.kind == "explore" else None

@@ -33,7 +33,7 @@ class Search:
     ``words`` are found in the prompt or the negative prompt: words, the last also as a beginning, and phrases in double
     quotes. ``seed`` is decimal text, ``other_than`` a seed to leave out, ``model`` and ``sampler`` are whole names.
     ``prompts`` are a prompt and a negative prompt, both exactly. ``since`` and ``until`` are days, both included.
-    ``among`` are ids of pictures, such as the favourites.
+    ``among`` are ids of pictures, such as the favourites. ``owner`` is whose pictures are looked at, empty for all.
     """
 
     words: str = ""
@@ -45,6 +45,7 @@ class Search:
     since: date | None = None
     until: date | None = None
     among: frozenset[str] | None = None
+    owner: str = ""
 
     @classmethod
     def parse(cls, text: str) -> Self:

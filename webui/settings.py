@@ -37,6 +37,28 @@ def shipped_presets() -> Path:
 
 
 @dataclass(frozen=True)
+class Door:
+    """Who may come in, and by which names: all for whoever serves the page, nothing for other commands.
+
+    ``users`` are names with passwords; with any, everybody logs in. In a ``demo`` everybody is a visitor with limits.
+    ``hosts`` are further names that the server answers to; ``proxy`` says that one stands before it and is believed,
+    ``root`` is the path at which that one shows it, such as ``/studio``. ``share`` asks for a public link.
+    """
+
+    users: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    demo: bool = False
+    hosts: tuple[str, ...] = ()
+    proxy: bool = False
+    root: str = ""
+    share: bool = False
+
+    @property
+    def is_guarded(self) -> bool:
+        """Say whether people are told apart."""
+        return bool(self.users) or self.demo
+
+
+@dataclass(frozen=True)
 class Settings:
     """How the program runs. Paths are absolute.
 
@@ -55,6 +77,7 @@ class Settings:
     journal_file: Path | None = None
     wildcards_dir: Path | None = None
     styles_file: Path | None = None
+    door: Door = Door()
 
     @property
     def outputs(self) -> Path:

@@ -4,22 +4,24 @@
 drawn and recipes come to be. Behind it there are only complete recipes.
 """
 
+import copy
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from webui import grid, hold, presets, reproduce, seeds, sweeping, verdict, words
 from webui.checks import Checks
 from webui.drafts import Drafts
 from webui.engine import Engine, script
 from webui.engine.checkpoints import Catalog, Checkpoint
-from webui.errors import BadRecipe, BadValue, CheckpointError, JobError, StorageError
+from webui.errors import BadRecipe, BadValue, CheckpointError, JobError, LimitError, ReseedError, StorageError
 from webui.favourites import Favourites
 from webui.gallery import Gallery
 from webui.jobs import Jobs
 from webui.journal import Key
+from webui.limits import Limits
 from webui.lineage import UNKNOWN, Lineage
 from webui.params import Whole
 from webui.png import PictureText
@@ -55,7 +57,26 @@ class Studio:
         self.drafts = Drafts(settings.drafts)
         self.preset_files = PresetFiles(shipped_presets(), settings.presets)
         self.jobs = Jobs(settings.journal, engine, self.gallery, self.drafts)
+        self.jobs.limits = Limits() if settings.door.demo else None
         self.checks = Checks(settings, catalog, self.jobs)
+
+    def of(self, owner: str) -> Self:
+        """Return the studio as an owner sees it: pictures, jobs, checks and trash are the owner's own.
+
+        Every door asks with the owner of each request, see ``webui.api.gate``. An empty owner sees all; where people
+        are told apart there is none, and ReseedError is raised.
+        """
+        if self.settings.door.is_guarded and not owner:
+            raise ReseedError("Nobody knows whose request this is. Log in again, or open the page again.")
+        seen = copy.copy(self)
+        seen.gallery, seen.jobs = self.gallery.of(owner), self.jobs.of(owner)
+        seen.trash, seen.checks = Trash(seen.gallery), self.checks.of_owner(seen.jobs)
+        return seen
+
+    def must_not_be_demo(self, what: str) -> None:
+        """Raise LimitError in a demo, where some of what is kept is everybody's; ``what`` begins the sentence."""
+        if self.settings.door.demo:
+            raise LimitError(f"{what} not possible in this demo.")
 
     @classmethod
     def open(cls, settings: Settings) -> "Studio":

@@ -2,7 +2,8 @@
 
 The promise: deleting moves a file and changes nothing in it; putting it back never overwrites another; the program
 deletes nothing in it. A file lies in ``outputs/.trash/ID/`` below the path that it had in outputs: on the same disk,
-and where neither the gallery nor ``webui verify`` looks. To empty it is to delete that folder.
+and where neither the gallery nor ``webui verify`` looks; where people are told apart, each has a ``.trash-OWNER``. To
+empty it is to delete that folder.
 """
 
 import os
@@ -25,7 +26,7 @@ class Trash:
 
     def __init__(self, gallery: Gallery) -> None:
         self.gallery = gallery
-        self.folder = gallery.outputs / FOLDER
+        self.folder = gallery.outputs / (f"{FOLDER}-{gallery.owner}" if gallery.owner else FOLDER)
 
     def put(self, id: str) -> Record:
         """Move every file of a picture into the trash, where the gallery no longer finds it; return what it was.

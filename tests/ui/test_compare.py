@@ -8,7 +8,7 @@ import gradio as gr
 import pytest
 
 from tests.ui.test_changed import family
-from tests.ui.test_handlers import event, make
+from tests.ui.test_handlers import event, make, request
 from webui.drift import KEPT, LOST
 from webui.gallery import Record
 from webui.studio import Studio
@@ -24,7 +24,7 @@ def handlers(studio: Studio) -> Handlers:
 
 def compared(handlers: Handlers, record: Record, **data: str) -> str:
     """Press Compare with a picture on the stage; return the panel."""
-    return handlers.comparing.press(event(id=record.id, **data))
+    return handlers.comparing.press(event(id=record.id, **data), request())
 
 
 def pair(left: Record, right: Record) -> str:

@@ -31,7 +31,7 @@ def handlers(studio: Studio) -> Handlers:
 
 def explored(handlers: Handlers, memory: list[str] | None = None, **values: Any) -> tuple[list[str], Progress]:
     """Press Explore and wait; return the memory and the end of the job."""
-    memory, _ = handlers.explore(memory or [], "", *arguments(handlers.studio, **{"seed": "7", **values}))
+    memory, _ = handlers.explore(request(), memory or [], "", *arguments(handlers.studio, **{"seed": "7", **values}))
     return memory, ended(handlers, memory)
 
 
@@ -84,7 +84,7 @@ def test_minus_one_draws_a_seed_to_count_from(handlers: Handlers) -> None:
 
 def test_a_sheet_has_its_places_before_its_drafts(handlers: Handlers) -> None:
     handlers.studio.engine.delay = 0.05  # type: ignore[attr-defined]
-    memory, _ = handlers.explore([], "", *arguments(handlers.studio, seed="1-3", steps=4))
+    memory, _ = handlers.explore(request(), [], "", *arguments(handlers.studio, seed="1-3", steps=4))
     seen = []
     for page in drain(handlers.follow(memory, request())):
         if isinstance(page["sheet"], str):
@@ -122,16 +122,17 @@ def test_a_variation_is_named_by_its_own_seed(handlers: Handlers) -> None:
 
 def test_what_is_wrong_is_a_sentence_at_its_field(handlers: Handlers) -> None:
     check: Callable[..., list[Any]] = handlers.check_explore
-    assert wrong(check([], "", *arguments(handlers.studio, count=0, numbering="sideways"))) == {}
-    found = wrong(check([], "", *arguments(handlers.studio, seed="1e3", width=130)))
+    assert wrong(check(request(), [], "", *arguments(handlers.studio, count=0, numbering="sideways"))) == {}
+    found = wrong(check(request(), [], "", *arguments(handlers.studio, seed="1e3", width=130)))
     assert set(found) == {"seed", "width"}
-    found = wrong(check([], "", *arguments(handlers.studio, seed="1-101")))
+    found = wrong(check(request(), [], "", *arguments(handlers.studio, seed="1-101")))
     assert found == {"seed": "Seed must be a list of at most 100 seeds to explore; got '1-101'. Generate takes more."}
     assert (
-        "at most 18446744073709551604" in wrong(check([], "", *arguments(handlers.studio, seed=str(2**64 - 1))))["seed"]
+        "at most 18446744073709551604"
+        in wrong(check(request(), [], "", *arguments(handlers.studio, seed=str(2**64 - 1))))["seed"]
     )
     with pytest.raises(gr.Error, match="at most 100 seeds"):
-        handlers.explore([], "", *arguments(handlers.studio, seed="1-101"))
+        handlers.explore(request(), [], "", *arguments(handlers.studio, seed="1-101"))
     assert handlers.studio.jobs.active() == []
 
 
@@ -148,7 +149,7 @@ def test_an_error_is_said_on_the_sheet(handlers: Handlers, monkeypatch: pytest.M
 
 def test_stop_keeps_what_is_drawn(handlers: Handlers) -> None:
     handlers.studio.engine.delay = 0.05  # type: ignore[attr-defined]
-    memory, _ = handlers.explore([], "", *arguments(handlers.studio, seed="1-50"))
+    memory, _ = handlers.explore(request(), [], "", *arguments(handlers.studio, seed="1-50"))
     stop_when(handlers, memory, lambda progress: len(progress.drafts) == 2)
     page = look(handlers, memory)
     assert {kind for kind, _ in tiles(page)} == {"draft"}
@@ -187,7 +188,7 @@ def test_what_is_finished_or_waiting_is_not_made_twice(handlers: Handlers) -> No
 
 def drawn(handlers: Handlers, memory: list[str]) -> str:
     jobs = remembered.known(handlers.studio.jobs, memory)
-    return handlers.exploring.draw(exploring.Sheet.of(jobs), jobs, handlers.desk.tab("tab"))
+    return handlers.exploring.draw(exploring.Sheet.of(jobs), jobs, handlers.desk.tab(request("tab")))
 
 
 def test_equal_seeds_of_a_list_are_finished_once(handlers: Handlers) -> None:
@@ -220,7 +221,7 @@ def test_a_draft_that_is_gone_is_finished_all_the_same(handlers: Handlers) -> No
 def test_a_refusal_is_a_message(handlers: Handlers) -> None:
     memory, sheet = explored(handlers, seed="7-8")
     jobs = handlers.studio.jobs
-    jobs._closing = True
+    jobs._line.closing = True
     with pytest.raises(gr.Error, match="shutting down"):
         handlers.exploring.finish(event(chosen=origin(sheet.job, 0)), memory, request())
     with pytest.raises(gr.Error, match="shutting down"):
@@ -289,12 +290,12 @@ def test_a_picked_picture_stands_above_the_sheet_until_it_is_put_away(handlers: 
     page = look(handlers, memory)
     assert page["stage"] == ""
     assert "Put the picture away" not in page["sheet"]
-    assert wrong(handlers.check_same(memory, "", *arguments(handlers.studio)))["seed"] == NO_PICTURE
+    assert wrong(handlers.check_same(request(), memory, "", *arguments(handlers.studio)))["seed"] == NO_PICTURE
 
 
 def test_a_picture_that_was_asked_for_later_stands_above_the_sheet(handlers: Handlers) -> None:
     memory, sheet = explored(handlers)
-    memory, _ = handlers.submit(memory, "", *arguments(handlers.studio, seed="500"))
+    memory, _ = handlers.submit(request(), memory, "", *arguments(handlers.studio, seed="500"))
     assert 'data-seed="500"' in look(handlers, memory)["stage"]
     memory = finish(handlers, memory, sheet, 2)
     page = look(handlers, memory)
@@ -312,7 +313,7 @@ def test_a_sheet_is_put_away_and_its_drawing_stopped(handlers: Handlers) -> None
     handlers.studio.engine.delay = 0.1  # type: ignore[attr-defined]
     memory = handlers.exploring.more(memory, request())
     more = memory[-1]
-    memory = handlers.exploring.away(memory)
+    memory = handlers.exploring.away(memory, request())
     assert list(handlers.studio.jobs.watch(more))[-1].status == "canceled"
     page = look(handlers, memory)
     assert page["sheet"] == ""
@@ -325,7 +326,7 @@ def test_a_long_memory_forgets_pictures_before_the_sheet(handlers: Handlers) -> 
     memory = finish(handlers, memory, sheet, 0)
     kept = memory[1:]
     for seed in range(remembered.REMEMBERED):
-        memory, _ = handlers.submit(memory, "", *arguments(handlers.studio, seed=str(100 + seed), steps=1))
+        memory, _ = handlers.submit(request(), memory, "", *arguments(handlers.studio, seed=str(100 + seed), steps=1))
     assert ended(handlers, memory).status == "succeeded"
     assert memory[:2] == kept
     assert old.job not in memory

@@ -51,7 +51,7 @@ def wrong(verdicts: list[Any]) -> dict[str, str]:
 
 def make(handlers: Handlers, **changes: Any) -> tuple[list[str], Progress]:
     """Submit and wait; return the memory and the job's end."""
-    memory, _ = handlers.submit([], "", *arguments(handlers.studio, **changes))
+    memory, _ = handlers.submit(request(), [], "", *arguments(handlers.studio, **changes))
     return memory, list(handlers.studio.jobs.watch(memory[-1]))[-1]
 
 
@@ -83,60 +83,62 @@ def last(drawn: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def test_a_form_in_order_has_no_sentences(handlers: Handlers, studio: Studio) -> None:
-    assert wrong(handlers.check([], "", *arguments(studio))) == {}
+    assert wrong(handlers.check(request(), [], "", *arguments(studio))) == {}
 
 
 @pytest.mark.parametrize("seed", ["abc", "1.5", "-2", str(2**64), "1e3", "7,,9", "9-7"])
 def test_a_bad_seed_is_a_sentence_at_the_seed(handlers: Handlers, studio: Studio, seed: str) -> None:
-    found = wrong(handlers.check([], "", *arguments(studio, seed=seed)))
+    found = wrong(handlers.check(request(), [], "", *arguments(studio, seed=seed)))
     assert set(found) == {"seed"}
     assert found["seed"].startswith("Seed must be")
     assert studio.jobs.active() == []
 
 
 def test_every_wrong_field_is_named_at_once(handlers: Handlers, studio: Studio) -> None:
-    found = wrong(handlers.check([], "", *arguments(studio, seed="x", steps=0, width=130, prompt="\0")))
+    found = wrong(handlers.check(request(), [], "", *arguments(studio, seed="x", steps=0, width=130, prompt="\0")))
     assert set(found) == {"seed", "steps", "width", "prompt"}
 
 
 def test_too_many_styles_are_a_sentence_at_their_field(handlers: Handlers, studio: Studio) -> None:
-    assert "at most 32 names" in wrong(handlers.check([], "", *arguments(studio, styles=["x"] * 33)))["styles"]
+    assert (
+        "at most 32 names" in wrong(handlers.check(request(), [], "", *arguments(studio, styles=["x"] * 33)))["styles"]
+    )
 
 
 def test_new_seed_ignores_what_is_in_the_field_even_if_it_is_wrong(handlers: Handlers, studio: Studio) -> None:
-    assert wrong(handlers.check_new([], "", *arguments(studio, seed="abc"))) == {}
-    memory, _ = handlers.submit_new([], "", *arguments(studio, seed="5"))
+    assert wrong(handlers.check_new(request(), [], "", *arguments(studio, seed="abc"))) == {}
+    memory, _ = handlers.submit_new(request(), [], "", *arguments(studio, seed="5"))
     assert studio.jobs.progress(memory[0]).recipes[0].seed < 2**32
 
 
 def test_same_seed_takes_the_seed_on_screen(handlers: Handlers, studio: Studio) -> None:
     shown = f"{'ab' * 16}@{2**64 - 1}"
-    assert wrong(handlers.check_same([], shown, *arguments(studio, seed="abc"))) == {}
-    memory, _ = handlers.submit_same([], shown, *arguments(studio, seed="5"))
+    assert wrong(handlers.check_same(request(), [], shown, *arguments(studio, seed="abc"))) == {}
+    memory, _ = handlers.submit_same(request(), [], shown, *arguments(studio, seed="5"))
     *_, last = studio.jobs.watch(memory[0])
     assert (last.recipes[0].seed, last.records[0].lineage.parent) == (2**64 - 1, "ab" * 16)
 
 
 def test_same_seed_without_a_picture_says_so(handlers: Handlers, studio: Studio) -> None:
-    assert wrong(handlers.check_same([], "", *arguments(studio)))["seed"] == NO_PICTURE
+    assert wrong(handlers.check_same(request(), [], "", *arguments(studio)))["seed"] == NO_PICTURE
 
 
 def test_a_refusal_after_the_check_is_a_message(handlers: Handlers, studio: Studio) -> None:
     with pytest.raises(gr.Error, match="Seed must be"):
-        handlers.submit([], "", *arguments(studio, seed="abc"))
+        handlers.submit(request(), [], "", *arguments(studio, seed="abc"))
 
 
 def test_a_browser_remembers_its_jobs_and_nothing_else(handlers: Handlers, studio: Studio) -> None:
-    memory, _ = handlers.submit(["old", 7, None, "x" * 99], "", *arguments(studio))
+    memory, _ = handlers.submit(request(), ["old", 7, None, "x" * 99], "", *arguments(studio))
     assert memory[:-1] == ["old"]
-    assert handlers.submit("nonsense", "", *arguments(studio))[0] != []
+    assert handlers.submit(request(), "nonsense", "", *arguments(studio))[0] != []
 
 
 # ---- watching ----------------------------------------------------------------------------------------------
 
 
 def test_a_watch_ends_with_the_picture_its_seed_and_the_history(handlers: Handlers) -> None:
-    memory, _ = handlers.submit([], "", *arguments(handlers.studio, seed="42"))
+    memory, _ = handlers.submit(request(), [], "", *arguments(handlers.studio, seed="42"))
     page = last(drain(handlers.start_following(memory, request())))
     assert 'data-seed="42"' in page["stage"]
     assert "Finished: 1 picture." in page["status"]
@@ -146,7 +148,7 @@ def test_a_watch_ends_with_the_picture_its_seed_and_the_history(handlers: Handle
 
 def test_previews_are_drawn_in_the_stage_and_leave_no_file(handlers: Handlers) -> None:
     handlers.studio.engine.delay = 0.15  # type: ignore[attr-defined]
-    memory, _ = handlers.submit([], "", *arguments(handlers.studio, seed="42"))
+    memory, _ = handlers.submit(request(), [], "", *arguments(handlers.studio, seed="42"))
     drawn = drain(handlers.follow(memory, request()))
     assert any("data:image/jpeg;base64," in str(each["stage"]) for each in drawn)
     assert any('role="progressbar"' in str(each["status"]) for each in drawn)
@@ -155,7 +157,7 @@ def test_previews_are_drawn_in_the_stage_and_leave_no_file(handlers: Handlers) -
 
 def test_a_newer_watcher_takes_over(handlers: Handlers) -> None:
     handlers.studio.engine.delay = 0.2  # type: ignore[attr-defined]
-    memory, _ = handlers.submit([], "", *arguments(handlers.studio))
+    memory, _ = handlers.submit(request(), [], "", *arguments(handlers.studio))
 
     async def both() -> tuple[int, int]:
         async def count(session: str) -> int:
@@ -177,10 +179,10 @@ def test_a_newer_watcher_takes_over(handlers: Handlers) -> None:
 def test_a_watcher_waits_for_the_last_drawing_of_the_one_before(handlers: Handlers) -> None:
     async def order() -> list[str]:
         said: list[str] = []
-        _, left = await handlers.desk.watch("tab")
+        _, left = await handlers.desk.watch(request())
 
         async def newer() -> None:
-            await handlers.desk.watch("tab")
+            await handlers.desk.watch(request())
             said.append("newer draws")
 
         task = asyncio.create_task(newer())
@@ -196,7 +198,7 @@ def test_a_watcher_waits_for_the_last_drawing_of_the_one_before(handlers: Handle
 def test_a_picked_picture_stays_while_others_are_made(handlers: Handlers) -> None:
     memory, first = make(handlers, seed="1")
     handlers.pick(event(id=first.records[0].id), memory, request())
-    memory, _ = handlers.submit(memory, "", *arguments(handlers.studio, seed="2"))
+    memory, _ = handlers.submit(request(), memory, "", *arguments(handlers.studio, seed="2"))
     page = last(drain(handlers.follow(memory, request())))
     assert 'data-seed="1"' in page["stage"]
     page = dict(zip(VIEW, handlers.watch_again(memory, request()), strict=True))
@@ -221,7 +223,7 @@ def test_an_unknown_picture_or_job_changes_nothing(handlers: Handlers) -> None:
 
 def test_stop_keeps_what_is_finished(handlers: Handlers) -> None:
     handlers.studio.engine.delay = 0.05  # type: ignore[attr-defined]
-    memory, _ = handlers.submit([], "", *arguments(handlers.studio, seed="1-50"))
+    memory, _ = handlers.submit(request(), [], "", *arguments(handlers.studio, seed="1-50"))
     stop_when(handlers, memory, lambda progress: len(progress.records) == 1)
     page = last(drain(handlers.follow(memory, request())))
     assert "Stopped:" in page["status"]
@@ -232,8 +234,8 @@ def test_dropping_the_queue_leaves_the_job_being_made(handlers: Handlers) -> Non
     handlers.studio.engine.delay = 0.1  # type: ignore[attr-defined]
     memory: list[str] = []
     for seed in ("1", "2", "3"):
-        memory, _ = handlers.submit(memory, "", *arguments(handlers.studio, seed=seed))
-    left = handlers.drop(memory)
+        memory, _ = handlers.submit(request(), memory, "", *arguments(handlers.studio, seed=seed))
+    left = handlers.drop(memory, request())
     assert left == memory[:1]
     page = last(drain(handlers.follow(left, request())))
     assert 'data-seed="1"' in page["stage"]
@@ -253,7 +255,7 @@ def test_an_error_is_shown_as_its_sentence(handlers: Handlers, monkeypatch: pyte
 
 def test_more_history_is_shown_page_by_page(handlers: Handlers, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("webui.ui.history.PAGE_OF_HISTORY", 2)
-    handlers.desk.tab("tab").depth = 2
+    handlers.desk.tab(request("tab")).depth = 2
     memory, _ = make(handlers, seed="1-5")
     page = last(drain(handlers.follow(memory, request())))
     assert page["history"].count('class="tile"') == 2
@@ -264,22 +266,22 @@ def test_more_history_is_shown_page_by_page(handlers: Handlers, monkeypatch: pyt
 
 def test_a_closed_tab_is_forgotten() -> None:
     desk = Desk()
-    run(desk.watch("tab"))
-    desk.leave("tab")
+    run(desk.watch(request()))
+    desk.leave(request())
     assert desk.tabs == {}
 
 
 def test_a_tab_without_a_heartbeat_goes_on_watching_until_a_newer_watcher_comes() -> None:
     desk = Desk()
-    number, left = run(desk.watch("tab"))
-    desk.leave("tab")
-    assert desk.watching("tab", number)
-    desk.tab("tab")
-    assert desk.watching("tab", number)
+    number, left = run(desk.watch(request()))
+    desk.leave(request())
+    assert desk.watching(request(), number)
+    desk.tab(request("tab"))
+    assert desk.watching(request(), number)
     left.set()
-    newer, _ = run(desk.watch("tab"))
-    assert not desk.watching("tab", number)
-    assert desk.watching("tab", newer)
+    newer, _ = run(desk.watch(request()))
+    assert not desk.watching(request(), number)
+    assert desk.watching(request(), newer)
 
 
 # ---- seeds -------------------------------------------------------------------------------------------------

@@ -34,15 +34,17 @@ def test_what_is_typed_narrows_the_history(handlers: Handlers) -> None:
 
 
 def test_recent_seeds_are_offered_once_with_their_newest_picture(handlers: Handlers) -> None:
-    assert NO_SEEDS in handlers.past.seeds()
+    assert NO_SEEDS in handlers.past.seeds(handlers.desk.tab(request()))
     old = make(handlers, seed="7", prompt="a red house")[1].records[0]
     new = make(handlers, seed="7, 18446744073709551615", prompt="a boat")[1].records
-    drawn = handlers.past.seeds()
+    drawn = handlers.past.seeds(handlers.desk.tab(request()))
     offered = re.findall(r'data-seed="(\d+)" data-from="(\w+)"', drawn)
     assert offered == [(str(record.recipe.seed), record.id) for record in reversed(new)]
     assert old.id not in drawn
     make(handlers, seed="100-119")
-    assert re.findall(r'data-seed="(\d+)"', handlers.past.seeds()) == [str(seed) for seed in range(119, 111, -1)]
+    assert re.findall(r'data-seed="(\d+)"', handlers.past.seeds(handlers.desk.tab(request()))) == [
+        str(seed) for seed in range(119, 111, -1)
+    ]
 
 
 def test_a_wrong_filter_is_said_and_can_be_left(handlers: Handlers) -> None:
@@ -74,7 +76,7 @@ def test_a_page_never_grows_beyond_its_most(handlers: Handlers, monkeypatch: pyt
     monkeypatch.setattr("webui.ui.history.PAGE_OF_HISTORY", 2)
     monkeypatch.setattr("webui.ui.history.MOST_SHOWN", 4)
     make(handlers, seed="1-9")
-    past, tab = handlers.past, handlers.desk.tab("tab")
+    past, tab = handlers.past, handlers.desk.tab(request("tab"))
     assert seeds(past.find("", request())) == ["9", "8"]
     pages = []
     while 'data-do="more"' in (drawn := past.draw(tab)):
@@ -88,7 +90,7 @@ def test_a_page_never_grows_beyond_its_most(handlers: Handlers, monkeypatch: pyt
 def test_a_page_of_long_prompts_stays_small(studio: Studio) -> None:
     handlers = Handlers(studio)
     make(handlers, seed="1-40", prompt="word " * 2_000, steps=1, width=64, height=64)
-    drawn = Handlers(studio).past.draw(Desk().tab("tab"))
+    drawn = Handlers(studio).past.draw(Desk().tab(request()))
     assert len(seeds(drawn)) == 40
     assert len(drawn) < 40 * 1_000
     assert drawn.count('loading="lazy"') == 40
@@ -118,16 +120,16 @@ def test_a_mark_that_cannot_be_kept_is_said(handlers: Handlers) -> None:
 
 def test_a_deleted_picture_leaves_the_page_and_comes_back(handlers: Handlers) -> None:
     _, job = make(handlers, seed="7, 8")
-    memory, past, tab = [job.job], handlers.past, handlers.desk.tab("tab")
+    memory, past, tab = [job.job], handlers.past, handlers.desk.tab(request("tab"))
     seven = job.records[0]
     tab.picked = seven.id
     past.discard(event(id=seven.id), request())
-    drawn = "".join(str(part) for part in handlers._draw(handlers._jobs(memory), tab))
+    drawn = "".join(str(part) for part in handlers._draw(handlers._jobs(memory, handlers.desk.tab(request())), tab))
     assert seven.id not in drawn.replace(f'data-id="{seven.id}"', "")
     assert tab.shown == job.records[1].id
     assert "Put back what was deleted last" in drawn
     past.put_back(event(id=seven.id), request())
-    handlers._draw(handlers._jobs(memory), tab)
+    handlers._draw(handlers._jobs(memory, handlers.desk.tab(request())), tab)
     assert tab.shown == seven.id
     assert seeds(past.draw(tab)) == ["8", "7"]
     assert "Put back" not in past.draw(tab)

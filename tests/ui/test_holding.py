@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.ui.test_handlers import arguments, wrong
+from tests.ui.test_handlers import arguments, request, wrong
 from tests.ui.test_recall import filled, made
 from webui.hold import hold
 from webui.studio import Studio
@@ -42,11 +42,13 @@ def test_nothing_is_held_without_a_parent_or_a_share(handlers: Handlers) -> None
 def test_what_cannot_be_held_is_a_sentence_at_its_field(handlers: Handlers, studio: Studio) -> None:
     first = made(handlers, prompt="a house AND a lake", seed="7")
     held = {"parent": f"{first.id}@", "share": 30}
-    assert "AND" in wrong(handlers.check([], "", *arguments(studio, prompt="a tent", **held)))["prompt"]
-    assert "profile" in wrong(handlers.check([], "", *arguments(studio, prompt="a AND b", profile="ComfyUI", **held)))
+    assert "AND" in wrong(handlers.check(request(), [], "", *arguments(studio, prompt="a tent", **held)))["prompt"]
+    assert "profile" in wrong(
+        handlers.check(request(), [], "", *arguments(studio, prompt="a AND b", profile="ComfyUI", **held))
+    )
     gone = {"parent": "ab" * 16 + "@", "share": 30}
-    assert "it is no longer here" in wrong(handlers.check([], "", *arguments(studio, **gone)))["share"]
-    assert "share" in wrong(handlers.check([], "", *arguments(studio, **{**held, "share": 120})))
+    assert "it is no longer here" in wrong(handlers.check(request(), [], "", *arguments(studio, **gone)))["share"]
+    assert "share" in wrong(handlers.check(request(), [], "", *arguments(studio, **{**held, "share": 120})))
     assert studio.gallery.count() == 1
 
 

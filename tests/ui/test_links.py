@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from tests.strategies import RECIPES
-from tests.ui.test_handlers import arguments
+from tests.ui.test_handlers import arguments, request
 from tests.ui.test_recall import again, filled, made
 from webui import link, wildcards
 from webui.recipe import Recipe
@@ -44,14 +44,14 @@ def opened(links: Links, address: str) -> tuple[dict[str, Any], str]:
 @pytest.mark.parametrize("seed", [0, 2**53 + 1, MAXIMUM])
 def test_a_link_of_the_form_opens_it_as_it_was(links: Links, studio: Studio, seed: int) -> None:
     values = arguments(studio, prompt="a lake, (ducks:1.2) & fog #5", steps=7, seed=str(seed), rng="CPU")
-    parameters, said = links.write(*values)
+    parameters, said = links.write(request(), *values)
     now, _ = opened(links, f"https://example.org/below/?{parameters}")
     assert now["seed"] == str(seed)
     assert now["prompt"] == "a lake, (ducks:1.2) & fog #5"
     again = arguments(studio, **now)
     assert studio.settle(*form.read(again))[0] == studio.settle(*form.read(values))[0]
     assert f"The link holds seed {seed}." in said
-    assert links.write(*again)[0] == parameters
+    assert links.write(request(), *again)[0] == parameters
     assert studio.jobs.active() == []
 
 
@@ -68,12 +68,12 @@ def test_every_recipe_comes_through_the_form_exactly(links: Links, recipe: Recip
 
 
 def test_a_draw_a_batch_and_a_template_are_settled_and_said(links: Links, studio: Studio) -> None:
-    parameters, said = links.write(*arguments(studio, prompt="a {red|blue} house", seed="7-9"))
+    parameters, said = links.write(request(), *arguments(studio, prompt="a {red|blue} house", seed="7-9"))
     assert link.read(parameters).seed == 7
     assert link.read(parameters).prompt in ("a red house", "a blue house")
     assert "one picture: seed 7" in said
     assert "not what was typed" in said
-    parameters, said = links.write(*arguments(studio, seed=""))
+    parameters, said = links.write(request(), *arguments(studio, seed=""))
     assert f"one picture: seed {link.read(parameters).seed}" in said
 
 

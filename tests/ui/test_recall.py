@@ -8,7 +8,7 @@ import gradio as gr
 import pytest
 from PIL import Image
 
-from tests.ui.test_handlers import event, make
+from tests.ui.test_handlers import event, make, request
 from webui import png
 from webui.gallery import Record
 from webui.lineage import Lineage
@@ -79,20 +79,20 @@ def test_recycle_never_writes_what_is_no_seed(recall: Recall, shown: str) -> Non
 
 def test_the_recipe_of_a_picture_is_loaded(handlers: Handlers, recall: Recall) -> None:
     _, job = make(handlers, seed="9", prompt="a lake at dawn")
-    *changed, said = recall.load(event(id=job.records[0].id, what="all"), "")
+    *changed, said = recall.load(event(id=job.records[0].id, what="all"), request(), "")
     form_now = filled(changed)
     assert (form_now["prompt"], form_now["seed"], form_now["count"]) == ("a lake at dawn", "9", 1)
     assert "The whole recipe is in the form." in said
-    assert recall.load(event(id="nothing", what="all"), "")[:-1] == [SKIP] * len(changed)
+    assert recall.load(event(id="nothing", what="all"), request(), "")[:-1] == [SKIP] * len(changed)
 
 
 def test_loading_a_recipe_says_whether_the_same_picture_can_be_expected(
     handlers: Handlers, recall: Recall, tmp_path: Path
 ) -> None:
     _, job = make(handlers, seed="9")
-    *_, said = recall.load(event(id=job.records[0].id, what="all"), "")
+    *_, said = recall.load(event(id=job.records[0].id, what="all"), request(), "")
     assert "The picture will differ here." in said  # the fake engine is another program than the one that is installed
-    *_, said = recall.load(event(id=job.records[0].id, what="seed"), "")
+    *_, said = recall.load(event(id=job.records[0].id, what="seed"), request(), "")
     assert "differ" not in said
     studio = handlers.studio
     checkpoint = studio.about("reseed")
@@ -154,7 +154,7 @@ def test_a_loaded_recipe_gives_the_same_picture_and_takes_the_styles_out(
     house: Studio, handlers: Handlers, recall: Recall
 ) -> None:
     first = made(handlers, seed="1-3", **TYPED)
-    *changed, said = recall.load(event(id=first.id, what="all"), "")
+    *changed, said = recall.load(event(id=first.id, what="all"), request(), "")
     assert filled(changed)["styles"] == []
     assert again(handlers, changed).recipe == first.recipe
     assert "backslash" not in said
@@ -171,7 +171,7 @@ def test_a_foreign_picture_whose_words_look_like_wildcards_comes_back_as_it_is(
     assert (record.recipe.prompt, record.recipe.negative_prompt) == (words, words)
     assert "A backslash marks what would draw words again" in said
     assert not record.lineage.is_typed
-    *changed, _ = recall.load(event(id=record.id, what="prompt"), "")
+    *changed, _ = recall.load(event(id=record.id, what="prompt"), request(), "")
     assert again(handlers, changed, seed="6").recipe.prompt == words
 
 
@@ -180,7 +180,7 @@ def test_the_template_comes_back_with_its_styles_and_draws_the_same_with_the_sam
 ) -> None:
     first = made(handlers, seed="11", **TYPED)
     assert first.lineage == Lineage("", TYPED["prompt"], TYPED["negative_prompt"], ("Oil", "Calm"))  # type: ignore[arg-type]
-    *changed, said = recall.load(event(id=first.id, what="template"), "")
+    *changed, said = recall.load(event(id=first.id, what="template"), request(), "")
     assert filled(changed) == {**TYPED, "parent": f"{first.id}@", "share": 0}
     assert "The template is in the form" in said
     assert again(handlers, changed, seed="11").recipe == first.recipe
@@ -193,14 +193,14 @@ def test_a_style_that_is_gone_is_named_when_the_template_comes_back(
 ) -> None:
     first = made(handlers, **TYPED)
     house.settings.styles.write_text("name,prompt\nCalm,calm\n")
-    *changed, said = recall.load(event(id=first.id, what="template"), "")
+    *changed, said = recall.load(event(id=first.id, what="template"), request(), "")
     assert filled(changed)["styles"] == ["Calm"]
     assert "The style &#x27;Oil&#x27; is not here" in said
 
 
 def test_a_picture_without_a_template_offers_none(handlers: Handlers, recall: Recall) -> None:
     first = made(handlers)
-    *changed, said = recall.load(event(id=first.id, what="template"), "")
+    *changed, said = recall.load(event(id=first.id, what="template"), request(), "")
     assert filled(changed) == {}
     assert "does not say that" in said
 
@@ -254,7 +254,7 @@ def test_a_picture_is_the_parent_of_what_comes_of_it(handlers: Handlers, recall:
     first = made(handlers, seed="9", prompt="a {lake|pond}")
     assert first.lineage.parent == ""
     for what in ("all", "seed", "prompt", "template"):
-        *changed, _ = recall.load(event(id=first.id, what=what), "")
+        *changed, _ = recall.load(event(id=first.id, what=what), request(), "")
         assert again(handlers, changed).lineage.parent == first.id
     seed, parent, _ = recall.recycle(f"{first.id}@9", "")
     assert made(handlers, seed=seed, parent=parent, prompt="ducks").lineage.parent == first.id
@@ -265,7 +265,7 @@ def test_a_picture_is_the_parent_of_what_comes_of_it(handlers: Handlers, recall:
 
 def test_the_last_that_was_brought_counts(handlers: Handlers, recall: Recall) -> None:
     first, second = made(handlers, seed="1"), made(handlers, seed="2")
-    *changed, _ = recall.load(event(id=first.id, what="all"), "")
+    *changed, _ = recall.load(event(id=first.id, what="all"), request(), "")
     held = filled(changed)["parent"]
     assert recall.recycle(f"{second.id}@2", held)[1] == f"{second.id}@2"
     assert recall.recycle(f"{first.id}@1", held)[1] == held  # its words are in the form, whatever the seed becomes

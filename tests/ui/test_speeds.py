@@ -5,7 +5,7 @@ from typing import Any
 import gradio as gr
 import pytest
 
-from tests.ui.test_handlers import make
+from tests.ui.test_handlers import make, request
 from webui import speeds
 from webui.studio import Studio
 from webui.ui import form
@@ -39,7 +39,7 @@ def test_a_speed_sets_the_fields_and_the_fields_say_the_speed(radio: Speeds) -> 
 
 def warned(radio: Speeds, brought: str, seed: str, **changes: Any) -> str:
     values = {**radio.studio.defaults(), "steps": 3, "parent": brought, "seed": seed, **changes}
-    _, drawn = radio.look(*(values[name] for name in LOOKED_AT))
+    _, drawn = radio.look(request(), *(values[name] for name in LOOKED_AT))
     return str(drawn)
 
 

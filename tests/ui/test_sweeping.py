@@ -35,7 +35,7 @@ def arguments(studio: Studio, *axes: str, **changes: Any) -> list[Any]:
 
 def swept(handlers: Handlers, *axes: str, **changes: Any) -> tuple[list[str], dict[str, Any]]:
     """Sweep to the end; return the memory and what stands on the page then."""
-    memory, _ = handlers.sweep([], *arguments(handlers.studio, *axes, **changes))
+    memory, _ = handlers.sweep(request(), [], *arguments(handlers.studio, *axes, **changes))
     return memory, last(drain(handlers.start_following(memory, request())))
 
 
@@ -48,7 +48,7 @@ def wrong(verdicts: list[Any], names: list[str]) -> dict[str, str]:
 
 def test_every_axis_and_field_that_is_wrong_gets_its_sentence_at_once(handlers: Handlers, studio: Studio) -> None:
     asked = arguments(studio, "CFG scale", "3-x", "", "1", "Prompt S/R", "tent", seed="abc", width=65)
-    found = wrong(handlers.sweeping.check([], *asked), NAMES)
+    found = wrong(handlers.sweeping.check(request(), [], *asked), NAMES)
     assert set(found) == {*FIELDS, "seed", "width"}
     assert found["axis_x"].startswith("CFG scale must be")
     assert found["axis_y"].startswith("Axis must be one of")
@@ -57,16 +57,16 @@ def test_every_axis_and_field_that_is_wrong_gets_its_sentence_at_once(handlers: 
 
 
 def test_a_sweep_in_order_has_no_sentences(handlers: Handlers, studio: Studio) -> None:
-    assert wrong(handlers.sweeping.check([], *arguments(studio, *IMPOSSIBLE)), NAMES) == {}
+    assert wrong(handlers.sweeping.check(request(), [], *arguments(studio, *IMPOSSIBLE)), NAMES) == {}
 
 
 def test_a_refusal_after_the_check_is_a_message(handlers: Handlers, studio: Studio) -> None:
     with pytest.raises(gr.Error, match="Sweep must be along one axis at least"):
-        handlers.sweep([], *arguments(studio))
+        handlers.sweep(request(), [], *arguments(studio))
 
 
 def test_a_browser_remembers_the_sweep_among_its_jobs(handlers: Handlers, studio: Studio) -> None:
-    memory, note = handlers.sweep(["old"], *arguments(studio, "Seed", "1-2", parent="ab" * 16 + "@"))
+    memory, note = handlers.sweep(request(), ["old"], *arguments(studio, "Seed", "1-2", parent="ab" * 16 + "@"))
     assert memory[0] == "old"
     progress = list(studio.jobs.watch(memory[1]))[-1]
     assert (progress.kind, [one.lineage.parent for one in progress.records]) == ("sweep", ["ab" * 16] * 2)
@@ -78,18 +78,18 @@ def test_a_browser_remembers_the_sweep_among_its_jobs(handlers: Handlers, studio
 
 def test_pictures_are_counted_and_timed_once_the_pace_is_known(handlers: Handlers, studio: Studio) -> None:
     asked = arguments(studio, *IMPOSSIBLE)
-    said = handlers.sweeping.estimate(*asked)
+    said = handlers.sweeping.estimate(request(), *asked)
     assert "9 pictures. 3 cells are of values that do not go together." in said
     studio.jobs.pace.evaluation = 1 / 64**2
-    assert "9 pictures, about 18 s." in handlers.sweeping.estimate(*asked)
-    assert "1 picture, about 5 s." in handlers.sweeping.estimate(*arguments(studio, "Steps", "5"))
+    assert "9 pictures, about 18 s." in handlers.sweeping.estimate(request(), *asked)
+    assert "1 picture, about 5 s." in handlers.sweeping.estimate(request(), *arguments(studio, "Steps", "5"))
 
 
 def test_what_an_axis_lacks_is_said_while_it_is_typed(handlers: Handlers, studio: Studio) -> None:
-    assert handlers.sweeping.estimate(*arguments(studio, "CFG scale", "")) == ""
-    assert "CFG scale must be" in handlers.sweeping.estimate(*arguments(studio, "CFG scale", "3-"))
+    assert handlers.sweeping.estimate(request(), *arguments(studio, "CFG scale", "")) == ""
+    assert "CFG scale must be" in handlers.sweeping.estimate(request(), *arguments(studio, "CFG scale", "3-"))
     assert f"of at most {MOST_CELLS} pictures" in handlers.sweeping.estimate(
-        *arguments(studio, "Seed", "1-999", "Steps", "1-2")
+        request(), *arguments(studio, "Seed", "1-999", "Steps", "1-2")
     )
 
 
@@ -99,25 +99,25 @@ def test_what_an_axis_lacks_is_said_while_it_is_typed(handlers: Handlers, studio
 @pytest.mark.parametrize("name", [one.name for one in sweeps(Recipe.of(seed=0))])
 def test_a_sweep_for_one_click_can_be_made_as_it_is_filled_in(handlers: Handlers, studio: Studio, name: str) -> None:
     assert f'data-name="{name}"' in chips()
-    *axes, varied = handlers.sweeping.quick(event(name=name), *arguments(studio)[AXES:])
+    *axes, varied = handlers.sweeping.quick(event(name=name), request(), *arguments(studio)[AXES:])
     changes = {} if varied == gr.skip() else {"variation_seed": varied}
     asked = arguments(studio, *axes, **changes)
-    assert wrong(handlers.sweeping.check([], *asked), NAMES) == {}
+    assert wrong(handlers.sweeping.check(request(), [], *asked), NAMES) == {}
     assert axes[2:] == [""] * 4
     assert (name == "Variation ladder") == bool(changes)
 
 
 def test_ten_seeds_begin_at_the_one_in_the_form(handlers: Handlers, studio: Studio) -> None:
-    assert handlers.sweeping.quick(event(name="10 seeds"), *arguments(studio)[AXES:])[:2] == ["Seed", "7-16"]
-    label, drawn = handlers.sweeping.quick(event(name="10 seeds"), *arguments(studio, seed="")[AXES:])[:2]
+    assert handlers.sweeping.quick(event(name="10 seeds"), request(), *arguments(studio)[AXES:])[:2] == ["Seed", "7-16"]
+    label, drawn = handlers.sweeping.quick(event(name="10 seeds"), request(), *arguments(studio, seed="")[AXES:])[:2]
     first, final = map(int, drawn.split("-"))
     assert (label, final - first) == ("Seed", 9)
 
 
 def test_a_form_that_is_not_right_is_not_swept_in_one_click(handlers: Handlers, studio: Studio) -> None:
     names = [*form.NAMES, *form.EXTRA]
-    assert wrong(handlers.sweeping.check_quick(*arguments(studio)[AXES:]), names) == {}
-    found = wrong(handlers.sweeping.check_quick(*arguments(studio, seed="1-3", width=65)[AXES:]), names)
+    assert wrong(handlers.sweeping.check_quick(request(), *arguments(studio)[AXES:]), names) == {}
+    found = wrong(handlers.sweeping.check_quick(request(), *arguments(studio, seed="1-3", width=65)[AXES:]), names)
     assert set(found) == {"seed", "width"}
 
 
@@ -141,7 +141,7 @@ def test_the_grid_has_its_captions_pictures_and_reasons(handlers: Handlers) -> N
 
 def test_places_are_there_before_their_pictures(handlers: Handlers, studio: Studio) -> None:
     studio.engine.delay = 0.05  # type: ignore[attr-defined]
-    memory, _ = handlers.sweep([], *arguments(studio, "Seed", "1-3"))
+    memory, _ = handlers.sweep(request(), [], *arguments(studio, "Seed", "1-3"))
     seen, watched = set(), set()
     for progress in studio.jobs.watch(memory[0]):
         grid = draw([progress], "")
@@ -156,7 +156,7 @@ def test_places_are_there_before_their_pictures(handlers: Handlers, studio: Stud
 
 def test_stop_keeps_what_is_made_and_says_so_of_the_rest(handlers: Handlers, studio: Studio) -> None:
     studio.engine.delay = 0.05  # type: ignore[attr-defined]
-    memory, _ = handlers.sweep([], *arguments(studio, "Seed", "1-30"))
+    memory, _ = handlers.sweep(request(), [], *arguments(studio, "Seed", "1-30"))
     for progress in studio.jobs.watch(memory[0]):
         if len(progress.records) == 2:
             handlers.stop(memory, request())
@@ -189,7 +189,7 @@ def test_the_grid_is_that_of_the_sweep_at_work_then_of_the_last(handlers: Handle
     studio.engine.delay = 0.1  # type: ignore[attr-defined]
     memory: list[str] = []
     for axis in ("Seed", "Steps"):
-        memory, _ = handlers.sweep(memory, *arguments(studio, axis, "1-2"))
+        memory, _ = handlers.sweep(request(), memory, *arguments(studio, axis, "1-2"))
     drawn = drain(handlers.follow(memory, request()))
     assert 'aria-label="Grid of Seed"' in drawn[0]["sweep"]
     assert 'aria-label="Grid of Steps"' in last(drawn)["sweep"]

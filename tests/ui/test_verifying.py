@@ -114,12 +114,12 @@ def test_progress_is_drawn_and_the_stop_button_stops_what_is_at_work(handlers: H
     record = picture(handlers, memory, seed="1", steps=9)
     handlers.studio.engine.delay = 0.1  # type: ignore[attr-defined]
     list(handlers.verifying.press(event(id=record.id), request()))
-    waiting, _ = handlers.submit(memory, "", *arguments(handlers.studio, seed="2"))
+    waiting, _ = handlers.submit(request(), memory, "", *arguments(handlers.studio, seed="2"))
     check = handlers.studio.checks.of(record.id)
     assert check is not None
     for progress in handlers.studio.jobs.watch(check.job):
         if (progress.step, progress.status) == (2, "running"):
-            assert 'aria-label="Progress of making it again"' in handlers.verifying.draw(record.id)
+            assert 'aria-label="Progress of making it again"' in handlers.verifying.draw(handlers.desk.tab(request()))
             assert "Step 2 of 9" in draw(check, progress)
             assert handlers._redraw(memory, request())[-1] == gr.update(interactive=True)
             handlers.stop(waiting, request())

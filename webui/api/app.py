@@ -16,12 +16,14 @@ from starlette.responses import Response
 
 from webui import __version__, grid_picture, sweeping
 from webui.api.firefly import routes as firefly
+from webui.api.gate import seen
 from webui.api.guard import LOOPBACK, Guard
 from webui.api.runware import routes as runware
 from webui.api.sdapi import routes as sdapi
 from webui.drafts import enlarged
 from webui.errors import JobError, ReseedError, StorageError
 from webui.gallery import Record
+from webui.jobs import Jobs
 from webui.studio import Studio
 
 EVERYWHERE: Final = ("0.0.0.0", "::", "")
@@ -62,9 +64,9 @@ def _add_pictures(app: FastAPI, studio: Studio) -> None:
     """Serve what the gallery holds."""
 
     @app.get("/pictures/{id}.png")
-    def picture(id: str) -> Response:
+    def picture(request: Request, id: str) -> Response:
         """Serve the original file of a picture."""
-        record = _record(studio, id)
+        record = _record(seen(studio, request), id)
         path = record.path.resolve()
         # A link that leads out of the outputs is not followed, whoever put it there.
         if not path.is_relative_to(studio.gallery.outputs.resolve()) or not path.is_file():
@@ -78,10 +80,10 @@ def _add_pictures(app: FastAPI, studio: Studio) -> None:
         )
 
     @app.get("/thumbnails/{id}")
-    def thumbnail(id: str) -> Response:
+    def thumbnail(request: Request, id: str) -> Response:
         """Serve a picture's thumbnail."""
         try:
-            path = studio.gallery.thumbnail(_record(studio, id))
+            path = studio.gallery.thumbnail(_record(seen(studio, request), id))
         except (StorageError, OSError):
             raise HTTPException(404, "The picture's file is gone.") from None
         return FileResponse(path, headers={"Cache-Control": FOREVER})
@@ -91,9 +93,9 @@ def _add_jobs(app: FastAPI, studio: Studio) -> None:
     """Serve what jobs leave beside pictures: differences, grid pictures and drafts."""
 
     @app.get("/differences/{job}.png")
-    def difference(job: str) -> Response:
+    def difference(request: Request, job: str) -> Response:
         """Serve the difference that a check of a picture found, drawn when it is asked for."""
-        data = studio.checks.difference(job)
+        data = seen(studio, request).checks.difference(job)
         if data is None:
             raise HTTPException(
                 404, "There is no difference of that check: it is drawn while the program remembers it."
@@ -101,10 +103,10 @@ def _add_jobs(app: FastAPI, studio: Studio) -> None:
         return Response(data, media_type="image/png", headers={"Cache-Control": FOREVER})
 
     @app.get("/sweeps/{job}.png")
-    def sweep(job: str) -> Response:
+    def sweep(request: Request, job: str) -> Response:
         """Serve the grid picture of a sweep as it stands now, drawn when it is asked for."""
         try:
-            progress = studio.jobs.progress(job)
+            progress = seen(studio, request).jobs.progress(job)
             layout = sweeping.layout_of(progress)
         except JobError as error:
             raise HTTPException(404, str(error)) from None
@@ -112,14 +114,23 @@ def _add_jobs(app: FastAPI, studio: Studio) -> None:
         return Response(data, media_type="image/png", headers={"Cache-Control": "no-store"})
 
     @app.get("/drafts/{key}.png")
-    def draft(key: str) -> Response:
-        """Serve what a draft shows, enlarged."""
-        found = studio.drafts.load(key)
+    def draft(request: Request, key: str) -> Response:
+        """Serve what a draft shows, enlarged; where people are told apart, to those who name a job that drew it."""
+        jobs = seen(studio, request).jobs
+        found = studio.drafts.load(key) if not jobs.owner or _drew(jobs, request.url.query, key) else None
         if found is None:
             raise HTTPException(404, "There is no draft of that key: drafts that are not used go when room is needed.")
         buffer = io.BytesIO()
         enlarged(found.preview).save(buffer, "PNG")
         return Response(buffer.getvalue(), media_type="image/png", headers={"Cache-Control": FOREVER})
+
+
+def _drew(jobs: Jobs, job: str, key: str) -> bool:
+    """Say whether a job of an owner drew a draft: drafts are found by their recipe, which is no secret."""
+    try:
+        return key in dict(jobs.progress(job).drafts).values()
+    except JobError:
+        return False
 
 
 def _record(studio: Studio, id: str) -> Record:

@@ -18,6 +18,7 @@ from webui.drift import KEPT, LOST, Drift, drift
 from webui.errors import PictureError
 from webui.gallery import Gallery, Record
 from webui.recipe import PARAMS
+from webui.studio import Studio
 from webui.ui.desk import Desk
 
 REMEMBERED: Final = 512
@@ -61,20 +62,16 @@ class Drifts:
 
 
 class Changed:
-    """Draws what changed over a gallery; ``desk`` knows which picture is on a tab's stage."""
+    """Draws what changed over a studio; ``desk`` knows which picture is on a tab's stage."""
 
-    def __init__(self, gallery: Gallery, desk: Desk) -> None:
-        self.gallery, self.desk = gallery, desk
+    def __init__(self, studio: Studio, desk: Desk) -> None:
+        self.studio, self.desk = studio, desk
         self.drifts = Drifts()
 
-    def draw(self, child: Record | None) -> str:
+    def draw(self, child: Record | None, gallery: Gallery) -> str:
         """Draw what changed from a picture's parent to the picture, without reading a pixel; or nothing."""
-        parent = self.parent(child)
-        return "" if child is None or parent is None else draw(parent, child, self.badge(parent, child))
-
-    def parent(self, child: Record | None) -> Record | None:
-        """Return the record of the picture that one came from, while it is in the gallery."""
-        return None if child is None or not child.lineage.parent else self.gallery.get(child.lineage.parent)
+        before = parent(gallery, child)
+        return "" if child is None or before is None else draw(before, child, self.badge(before, child))
 
     def badge(self, parent: Record, child: Record) -> str:
         """Draw the drift where it is known, else a place that the page asks for; nothing for other sizes."""
@@ -92,12 +89,19 @@ class Changed:
     def measure(self, event: gr.EventData, request: gr.Request) -> Any:
         """Measure the drift that a page asks for, and draw what changed again if its picture is still on the stage."""
         data = getattr(event, "_data", None) or {}
-        child = self.gallery.get(str(data.get("ask", "")))
-        parent = self.parent(child)
-        if child is None or parent is None or not same_size(parent, child):
+        tab = self.desk.tab(request)
+        gallery = self.studio.of(tab.owner).gallery
+        child = gallery.get(str(data.get("ask", "")))
+        before = parent(gallery, child)
+        if child is None or before is None or not same_size(before, child):
             return gr.skip()
-        self.drifts.measure(parent, child)
-        return self.draw(child) if self.desk.tab(request.session_hash).shown == child.id else gr.skip()
+        self.drifts.measure(before, child)
+        return self.draw(child, gallery) if tab.shown == child.id else gr.skip()
+
+
+def parent(gallery: Gallery, child: Record | None) -> Record | None:
+    """Return the record of the picture that one came from, while it is in the gallery."""
+    return None if child is None or not child.lineage.parent else gallery.get(child.lineage.parent)
 
 
 def _pair(parent: Record, child: Record) -> tuple[str, str]:

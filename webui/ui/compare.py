@@ -14,8 +14,10 @@ from webui.changes import Changes, changes
 from webui.gallery import Gallery, Record
 from webui.params import Param
 from webui.recipe import PARAMS
+from webui.studio import Studio
 from webui.ui import form, views
-from webui.ui.changed import Changed, pieces, same_size
+from webui.ui.changed import Changed, parent, pieces, same_size
+from webui.ui.desk import owner_of
 
 MODES: Final = {"slider": "Slider", "side": "Side by side", "flicker": "Flicker", "difference": "Difference"}
 TITLE: Final = "Nothing to compare"
@@ -24,27 +26,29 @@ GONE: Final = "The picture is no longer in the outputs folder: it was moved or d
 
 
 class Comparing:
-    """The Compare button over a gallery; ``changed`` knows parents and drifts."""
+    """The Compare button over a studio; ``changed`` knows drifts."""
 
-    def __init__(self, gallery: Gallery, changed: Changed) -> None:
-        self.gallery, self.changed = gallery, changed
+    def __init__(self, studio: Studio, changed: Changed) -> None:
+        self.studio, self.changed = studio, changed
 
-    def press(self, event: gr.EventData) -> str:
+    def press(self, event: gr.EventData, request: gr.Request) -> str:
         """Compare the picture on the stage with the one that the page names, or with what it came from."""
         data = getattr(event, "_data", None) or {}
-        record = self.gallery.get(str(data.get("id", "")))
+        gallery = self.studio.of(owner_of(request)).gallery
+        record = gallery.get(str(data.get("id", "")))
         if record is None:
             raise gr.Error(GONE, title=TITLE, print_exception=False)
         named = str(data.get("other", ""))
-        other = self.gallery.get(named) if named else self.other(record)
+        other = gallery.get(named) if named else _other(gallery, record)
         if other is None:
             raise gr.Error(GONE if named else ALONE, title=TITLE, print_exception=False)
         return draw(other, record, self.changed.measured(other, record))
 
-    def other(self, record: Record) -> Record | None:
-        """Return a picture's parent, else the one before it in the history, else the newest of the others."""
-        others = [*self.gallery.recent(1, before=record.id), *self.gallery.recent(2)]
-        return self.changed.parent(record) or next((one for one in others if one.id != record.id), None)
+
+def _other(gallery: Gallery, record: Record) -> Record | None:
+    """Return a picture's parent, else the one before it in the history, else the newest of the others."""
+    others = [*gallery.recent(1, before=record.id), *gallery.recent(2)]
+    return parent(gallery, record) or next((one for one in others if one.id != record.id), None)
 
 
 def draw(left: Record, right: Record, drifted: str = "") -> str:

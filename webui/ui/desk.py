@@ -1,4 +1,4 @@
-"""The desk: what each open tab is looking at. One object for the page, told of every tab that closes.
+"""The desk: what each open tab is looking at, and whose it is. One object for the page, told of tabs that close.
 
 A tab either follows its jobs or has picked a picture to look at; and of several watchers of one tab only the newest
 may draw, so that a second click on Generate never makes two of them fight over the stage.
@@ -8,7 +8,7 @@ import asyncio
 import itertools
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 PAGE_OF_HISTORY: Final = 40
 """How many pictures the history shows at first, and how many more each time."""
@@ -34,9 +34,11 @@ class Look:
 class Tab:
     """What one tab is looking at; ``picked`` is a record's id, or empty while the tab follows its jobs.
 
-    ``shown`` is the id of the record on its stage, ``last`` that of the last one in its history, or empty.
+    ``shown`` is the id of the record on its stage, ``last`` that of the last one in its history, or empty. ``owner`` is
+    whose tab it is, empty where people are not told apart.
     """
 
+    owner: str = ""
     picked: str = ""
     shown: str = ""
     depth: int = PAGE_OF_HISTORY
@@ -48,21 +50,22 @@ class Tab:
 
 @dataclass
 class Desk:
-    """The tabs by session."""
+    """The tabs by owner and session: who learns another's session has a tab of their own all the same."""
 
-    tabs: dict[str, Tab] = field(default_factory=dict)
+    tabs: dict[tuple[str, str], Tab] = field(default_factory=dict)
     _numbers: "itertools.count[int]" = field(default_factory=lambda: itertools.count(1))
 
-    def tab(self, session: str | None) -> Tab:
-        """Return a session's tab, a new one when it is not known."""
-        return self.tabs.setdefault(session or "", Tab())
+    def tab(self, request: Any) -> Tab:
+        """Return the tab that a request comes from, a new one when it is not known."""
+        key = _key(request)
+        return self.tabs.setdefault(key, Tab(key[0]))
 
-    async def watch(self, session: str | None) -> tuple[int, asyncio.Event]:
-        """Make the caller the watcher of a session; return its number, and what it must set when it leaves.
+    async def watch(self, request: Any) -> tuple[int, asyncio.Event]:
+        """Make the caller the watcher of a tab; return its number, and what it must set when it leaves.
 
         Waits until the watcher before has drawn its last: what that one sends may not arrive after what this one does.
         """
-        tab = self.tab(session)
+        tab = self.tab(request)
         before, left = tab.left, asyncio.Event()
         number = tab.watcher = next(self._numbers)
         tab.left = left
@@ -71,15 +74,28 @@ class Desk:
                 await asyncio.wait_for(before.wait(), PATIENCE)
         return number, left
 
-    def watching(self, session: str | None, number: int) -> bool:
+    def watching(self, request: Any, number: int) -> bool:
         """Say whether the watcher of that number is still the newest.
 
         A forgotten tab does not end its watcher: a tab is forgotten when its heartbeat is lost, which a proxy can do to
         a page that is still there. Where the page is really gone, gradio closes the watcher with its stream.
         """
-        tab = self.tabs.get(session or "")
+        tab = self.tabs.get(_key(request))
         return tab is None or tab.watcher in (0, number)
 
-    def leave(self, session: str | None) -> None:
+    def leave(self, request: Any) -> None:
         """Forget a tab that was closed."""
-        self.tabs.pop(session or "", None)
+        self.tabs.pop(_key(request), None)
+
+
+def owner_of(request: Any) -> str:
+    """Return whose request it is, as the gate found out; empty where people are not told apart.
+
+    Gradio (6.31) hands an event the request by which it was queued, with the state that the gate left in its scope.
+    """
+    scope: dict[str, Any] = getattr(getattr(request, "request", None), "scope", {})
+    return str(scope.get("state", {}).get("owner", ""))
+
+
+def _key(request: Any) -> tuple[str, str]:
+    return owner_of(request), request.session_hash or ""

@@ -7,18 +7,21 @@ from typing import Any
 import gradio as gr
 
 
-def on_change(fields: Sequence[Any], handler: Callable[..., Any], outputs: Any, shared: dict[str, Any]) -> None:
+def on_change(
+    fields: Sequence[Any], handler: Callable[..., Any], outputs: Any, shared: dict[str, Any], *, asked: bool = False
+) -> None:
     """Call a handler with the values of fields whenever one of them changes.
 
     They travel through a hidden field: gradio (6.31) takes the sentences away from the inputs of an event when the
-    server begins with it, so an event that begins late would take those that came meanwhile.
+    server begins with it, so an event that begins late would take those that came meanwhile. Before them comes the
+    request, when it is ``asked`` for.
     """
     carried = gr.Textbox("", visible=False)
     written = "(...values) => JSON.stringify(values)"
     gr.on([field.change for field in fields], None, [*fields], carried, js=written, trigger_mode="always_last")
 
-    def called(text: str) -> Any:
-        return handler(*json.loads(text))
+    def called(text: str, request: gr.Request) -> Any:
+        return handler(*([request] if asked else []), *json.loads(text))
 
     carried.change(called, carried, outputs, trigger_mode="always_last", **shared)
 

@@ -23,7 +23,7 @@ from webui.recipe import Recipe
 from webui.studio import COUNT, SEEDS, Studio
 from webui.ui import memory as remembered
 from webui.ui import views
-from webui.ui.desk import Desk, Tab
+from webui.ui.desk import Desk, Tab, owner_of
 from webui.ui.events import text_of
 
 EVENTS: Final = ("pick", "compare", "reuse", "finish", "more", "away", "follow")
@@ -92,8 +92,9 @@ class Exploring:
 
     def finish(self, event: gr.EventData, memory: Any, request: gr.Request) -> list[str]:
         """Queue the chosen drafts to be finished, but for those that are finished or waiting already."""
-        jobs = remembered.known(self.studio.jobs, memory)
-        sheet, work = Sheet.of(jobs), _work([*jobs, *self.studio.jobs.active()])
+        own = self.studio.of(owner_of(request)).jobs
+        jobs = remembered.known(own, memory)
+        sheet, work = Sheet.of(jobs), _work([*jobs, *own.active()])
         chosen = text_of(event, "chosen").split(",")
         wanted: dict[Lineage, dict[Recipe, None]] = {}
         for job in sheet.drawn if sheet is not None else ():
@@ -105,14 +106,15 @@ class Exploring:
         try:
             for lineage, recipes in wanted.items():
                 name = sheet.name if sheet is not None else ""
-                queued.append(self.studio.jobs.submit([*recipes], None, lineage, about=name).job)
+                queued.append(own.submit([*recipes], None, lineage, about=name).job)
         except ReseedError as error:
             raise gr.Error(str(error), title="Not finished", print_exception=False) from None
-        return remembered.remember(self.studio.jobs, memory, *queued)
+        return remembered.remember(own, memory, *queued)
 
     def more(self, memory: Any, request: gr.Request) -> list[str]:
         """Queue drafts of the seeds that follow those of the sheet, whatever is in the form by now."""
-        sheet = Sheet.of(remembered.known(self.studio.jobs, memory))
+        own = self.studio.of(owner_of(request))
+        sheet = Sheet.of(remembered.known(own.jobs, memory))
         if sheet is None:
             return remembered.ids(memory)
         last = sheet.drawn[-1]
@@ -120,21 +122,22 @@ class Exploring:
         values[sheet.varies] = str(max(getattr(recipe, sheet.varies) for recipe in sheet.recipes) + 1)
         self._stay(request)
         try:
-            job = self.studio.explore(values, str(values["seed"]), last.lineage, sheet.share, sheet=sheet.name).job
+            job = own.explore(values, str(values["seed"]), last.lineage, sheet.share, sheet=sheet.name).job
         except ReseedError as error:
             raise gr.Error(str(error), title="Nothing was queued", print_exception=False) from None
-        return remembered.remember(self.studio.jobs, memory, job)
+        return remembered.remember(own.jobs, memory, job)
 
-    def away(self, memory: Any) -> list[str]:
+    def away(self, memory: Any, request: gr.Request) -> list[str]:
         """Put contact sheets away and stop drawing them; what was finished stays."""
-        sheets = [job.job for job in remembered.known(self.studio.jobs, memory) if job.kind == "explore"]
+        own = self.studio.of(owner_of(request)).jobs
+        sheets = [job.job for job in remembered.known(own, memory) if job.kind == "explore"]
         for job in sheets:
-            self.studio.jobs.cancel(job)
+            own.cancel(job)
         return [id for id in remembered.ids(memory) if id not in sheets]
 
     def _stay(self, request: gr.Request) -> None:
         """Keep a picture that is on the stage there: a sheet below it stays below."""
-        tab = self.desk.tab(request.session_hash)
+        tab = self.desk.tab(request)
         tab.picked = tab.picked or tab.shown
 
     def draw(self, sheet: Sheet | None, jobs: Iterable[Progress], tab: Tab) -> str:

@@ -21,7 +21,7 @@ from webui.ui import branch, form, sweeping, views
 from webui.ui import memory as remembered
 from webui.ui.changed import Changed
 from webui.ui.compare import Comparing
-from webui.ui.desk import Desk, Tab
+from webui.ui.desk import Desk, Tab, owner_of
 from webui.ui.events import seed_of, text_of
 from webui.ui.exploring import Exploring, Sheet
 from webui.ui.history import Past
@@ -48,97 +48,99 @@ class Handlers:
         self.verifying = Verifying(studio, self.desk)
         self.sweeping = Sweeping(studio, self.desk)
         self.exploring = Exploring(studio, self.desk)
-        self.changed = Changed(studio.gallery, self.desk)
-        self.comparing = Comparing(studio.gallery, self.changed)
+        self.changed = Changed(studio, self.desk)
+        self.comparing = Comparing(studio, self.changed)
 
     # ---- starting and stopping -------------------------------------------------------------------------------------
 
-    def check(self, memory: Any, shown: str, *arguments: Any) -> list[Any]:
+    def check(self, request: gr.Request, memory: Any, shown: str, *arguments: Any) -> list[Any]:
         """Check the form before anything is queued; give each field that is not right its sentence."""
-        return _verdicts(lambda: self.studio.settle(*form.read(arguments)))
+        return _verdicts(lambda: self._studio(request).settle(*form.read(arguments)))
 
-    def check_same(self, memory: Any, shown: str, *arguments: Any) -> list[Any]:
+    def check_same(self, request: gr.Request, memory: Any, shown: str, *arguments: Any) -> list[Any]:
         """Check the form for *same seed*: the seed is that of the picture on screen."""
-        verdicts = self.check(memory, shown, *form.put(arguments, seed=seed_of(shown)))
+        verdicts = self.check(request, memory, shown, *form.put(arguments, seed=seed_of(shown)))
         if not shown:
             verdicts[2 + len(form.NAMES)] = gr.validate(False, NO_PICTURE)
         return verdicts
 
-    def check_new(self, memory: Any, shown: str, *arguments: Any) -> list[Any]:
+    def check_new(self, request: gr.Request, memory: Any, shown: str, *arguments: Any) -> list[Any]:
         """Check the form for *new seed*: whatever is in the seed field, a seed is drawn."""
-        return self.check(memory, shown, *form.put(arguments, seed="-1"))
+        return self.check(request, memory, shown, *form.put(arguments, seed="-1"))
 
-    def check_explore(self, memory: Any, shown: str, *arguments: Any) -> list[Any]:
+    def check_explore(self, request: gr.Request, memory: Any, shown: str, *arguments: Any) -> list[Any]:
         """Check the form for *Explore*, which has a count of its own."""
-        return _verdicts(lambda: self.studio.settle_seeds(*_to_explore(arguments)))
+        return _verdicts(lambda: self._studio(request).settle_seeds(*_to_explore(arguments)))
 
-    def submit(self, memory: Any, shown: str, *arguments: Any) -> tuple[list[str], str]:
+    def submit(self, request: gr.Request, memory: Any, shown: str, *arguments: Any) -> tuple[list[str], str]:
         """Queue what the form asks for; return the jobs that this browser follows, and an empty note."""
-        return self._queue(memory, lambda: self.studio.submit(*form.read(arguments)))
+        return self._queue(request, memory, lambda own: own.submit(*form.read(arguments)))
 
-    def explore(self, memory: Any, shown: str, *arguments: Any) -> tuple[list[str], str]:
+    def explore(self, request: gr.Request, memory: Any, shown: str, *arguments: Any) -> tuple[list[str], str]:
         """Queue a contact sheet of drafts of what the form asks for."""
-        return self._queue(memory, lambda: self.studio.explore(*_to_explore(arguments)))
+        return self._queue(request, memory, lambda own: own.explore(*_to_explore(arguments)))
 
-    def sweep(self, memory: Any, *arguments: Any) -> tuple[list[str], str]:
+    def sweep(self, request: gr.Request, memory: Any, *arguments: Any) -> tuple[list[str], str]:
         """Queue a sweep of what axes and form ask for."""
-        return self._queue(memory, lambda: self.sweeping.submit(arguments))
+        return self._queue(request, memory, lambda own: sweeping.submit(own, arguments))
 
-    def _queue(self, memory: Any, submit: Callable[[], Progress]) -> tuple[list[str], str]:
+    def _queue(self, request: gr.Request, memory: Any, submit: Callable[[Studio], Progress]) -> tuple[list[str], str]:
+        own = self._studio(request)
         try:
-            job = submit().job
+            job = submit(own).job
         except ReseedError as error:
             raise gr.Error(str(error), title="Nothing was queued", print_exception=False) from None
-        return remembered.remember(self.studio.jobs, memory, job), views.note("")
+        return remembered.remember(own.jobs, memory, job), views.note("")
 
-    def submit_same(self, memory: Any, shown: str, *arguments: Any) -> tuple[list[str], str]:
+    def submit_same(self, request: gr.Request, memory: Any, shown: str, *arguments: Any) -> tuple[list[str], str]:
         """Queue with the seed of the picture on screen, which is the parent then; the form stays as it is."""
-        return self.submit(memory, shown, *form.put(arguments, seed=seed_of(shown), parent=shown))
+        return self.submit(request, memory, shown, *form.put(arguments, seed=seed_of(shown), parent=shown))
 
-    def submit_new(self, memory: Any, shown: str, *arguments: Any) -> tuple[list[str], str]:
+    def submit_new(self, request: gr.Request, memory: Any, shown: str, *arguments: Any) -> tuple[list[str], str]:
         """Queue with a fresh seed; the form stays as it is."""
-        return self.submit(memory, shown, *form.put(arguments, seed="-1"))
+        return self.submit(request, memory, shown, *form.put(arguments, seed="-1"))
 
     def stop(self, memory: Any, request: gr.Request) -> None:
         """Stop the picture being made, or made again; what is finished stays, and jobs that wait go on."""
-        ours = [*self._jobs(memory), *self.verifying.work(self.desk.tab(request.session_hash))]
+        own = self._studio(request)
+        ours = [*remembered.known(own.jobs, memory), *self.verifying.work(self.desk.tab(request))]
         going = sorted((job for job in ours if not job.done), key=lambda job: job.status == "pending")
         for job in going[:1]:
-            self.studio.jobs.cancel(job.job)
+            own.jobs.cancel(job.job)
 
-    def drop(self, memory: Any) -> list[str]:
+    def drop(self, memory: Any, request: gr.Request) -> list[str]:
         """Take the jobs that wait out of the queue and forget them; the one being made goes on."""
-        dropped = [job.job for job in self._jobs(memory) if not job.done][1:]
+        own = self._studio(request)
+        dropped = [job.job for job in remembered.known(own.jobs, memory) if not job.done][1:]
         for job in dropped:
-            self.studio.jobs.cancel(job)
+            own.jobs.cancel(job)
         return [id for id in remembered.ids(memory) if id not in dropped]
 
     # ---- watching --------------------------------------------------------------------------------------------------
 
     async def start_following(self, memory: Any, request: gr.Request) -> AsyncIterator[list[Any]]:
         """Follow the browser's jobs from now on, whatever picture the tab had picked before."""
-        self.desk.tab(request.session_hash).picked = ""
+        self.desk.tab(request).picked = ""
         async for drawn in self.follow(memory, request):
             yield drawn
 
     async def follow(self, memory: Any, request: gr.Request) -> AsyncIterator[list[Any]]:
         """Draw the browser's jobs until the last is done or a newer watcher of the tab takes over."""
-        session = request.session_hash
-        number, left = await self.desk.watch(session)
+        number, left = await self.desk.watch(request)
         try:
-            async for drawn in self._watch(memory, session, number):
+            async for drawn in self._watch(memory, request, number):
                 yield drawn
         finally:
             left.set()
 
-    async def _watch(self, memory: Any, session: str | None, number: int) -> AsyncIterator[list[Any]]:
+    async def _watch(self, memory: Any, request: gr.Request, number: int) -> AsyncIterator[list[Any]]:
         before: list[Any] = [None] * len(VIEW)
         seen: object = None
         made: object = None
         ended: dict[str, Progress] = {}
-        while self.desk.watching(session, number):
-            jobs = self._jobs(memory, ended)
-            tab = self.desk.tab(session)
+        while self.desk.watching(request, number):
+            tab = self.desk.tab(request)
+            jobs = self._jobs(memory, tab, ended)
             again = self.verifying.work(tab)
             now = (tab.picked, tab.depth, tab.look, *((job.job, job.seq) for job in [*jobs, *again]))
             if now != seen:
@@ -146,7 +148,7 @@ class Handlers:
                 count = (sum(len(job.records) for job in jobs), tab.picked, tab.depth, tab.look)
                 drawn = await asyncio.to_thread(self._draw, jobs, tab, count != made)
                 made = count
-                if not self.desk.watching(session, number):
+                if not self.desk.watching(request, number):
                     return
                 yield [gr.skip() if new in (None, old) else new for new, old in zip(drawn, before, strict=True)]
                 before = [old if new is None else new for new, old in zip(drawn, before, strict=True)]
@@ -155,17 +157,21 @@ class Handlers:
                 return
             await asyncio.sleep(POLL)
 
-    def _jobs(self, memory: Any, ended: dict[str, Progress] | None = None) -> list[Progress]:
+    def _studio(self, request: gr.Request) -> Studio:
+        """Return the studio as whoever asks sees it."""
+        return self.studio.of(owner_of(request))
+
+    def _jobs(self, memory: Any, tab: Tab, ended: dict[str, Progress] | None = None) -> list[Progress]:
         """Return the jobs that a browser started, in order; those in ``ended`` are not asked for again."""
-        return remembered.known(self.studio.jobs, memory, ended)
+        return remembered.known(self.studio.of(tab.owner).jobs, memory, ended)
 
     def _draw(self, jobs: Sequence[Progress], tab: Tab, whole: bool = True) -> list[Any]:
         """Draw everything of VIEW; without ``whole`` what changes only with a new picture is None."""
-        sheet = Sheet.of(jobs)
+        sheet, gallery = Sheet.of(jobs), self.studio.of(tab.owner).gallery
         in_front = sheet is not None and sheet.is_last and not tab.picked  # in the place of a picture
         pictures = [] if in_front else [job for job in jobs if job.kind != "explore"]
         job = next((job for job in pictures if not job.done), pictures[-1] if pictures else None)
-        record = (self.studio.gallery.get(tab.picked) if tab.picked else None) or self._finished(pictures, job)
+        record = (gallery.get(tab.picked) if tab.picked else None) or self._finished(pictures, job)
         if record is not None:
             stage, details = self.past.stage(record), views.details(record)
         else:
@@ -173,15 +179,15 @@ class Handlers:
         current = tab.shown = record.id if record else ""
         return [
             stage,
-            self.verifying.draw(current),
-            self.changed.draw(record),
+            self.verifying.draw(tab),
+            self.changed.draw(record, gallery),
             self.exploring.draw(sheet, jobs, tab),
             views.status(jobs),
             self._strip(job, current) if sheet is None or job not in sheet.jobs else "",
             sweeping.draw(jobs, current),
             self.past.draw(tab) if whole else None,
-            (branch.draw(self.studio.gallery, record) if record else "") if whole else None,
-            self.past.seeds() if whole else None,
+            (branch.draw(gallery, record) if record else "") if whole else None,
+            self.past.seeds(tab) if whole else None,
             details,
             gr.update(interactive=any(not one.done for one in [*jobs, *self.verifying.work(tab)])),
         ]
@@ -229,22 +235,23 @@ class Handlers:
     def pick(self, event: gr.EventData, memory: Any, request: gr.Request) -> list[Any]:
         """Look at a picture of the strip or the history, also while others are made."""
         id = text_of(event, "id")
-        if self.studio.gallery.get(id) is not None:
-            self.desk.tab(request.session_hash).picked = id
+        if self._studio(request).gallery.get(id) is not None:
+            self.desk.tab(request).picked = id
         return self._redraw(memory, request)
 
     def watch_again(self, memory: Any, request: gr.Request) -> list[Any]:
         """Go back from a picked picture to the one being made."""
-        self.desk.tab(request.session_hash).picked = ""
+        self.desk.tab(request).picked = ""
         return self._redraw(memory, request)
 
     def more(self, memory: Any, request: gr.Request) -> list[Any]:
         """Show more of the history."""
-        self.past.more(self.desk.tab(request.session_hash))
+        self.past.more(self.desk.tab(request))
         return self._redraw(memory, request)
 
     def _redraw(self, memory: Any, request: gr.Request) -> list[Any]:
-        return self._draw(self._jobs(memory), self.desk.tab(request.session_hash))
+        tab = self.desk.tab(request)
+        return self._draw(self._jobs(memory, tab), tab)
 
     # ---- seeds -----------------------------------------------------------------------------------------------------
 
@@ -306,7 +313,7 @@ class Handlers:
 
     def leave(self, request: gr.Request) -> None:
         """Forget a closed tab; its jobs go on."""
-        self.desk.leave(request.session_hash)
+        self.desk.leave(request)
 
 
 def _to_explore(arguments: Sequence[Any]) -> tuple[dict[str, Any], str, Lineage, float]:

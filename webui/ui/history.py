@@ -16,7 +16,7 @@ from webui.gallery import Record
 from webui.search import Search
 from webui.studio import Studio
 from webui.ui import views
-from webui.ui.desk import PAGE_OF_HISTORY, Desk, Look, Tab
+from webui.ui.desk import PAGE_OF_HISTORY, Desk, Look, Tab, owner_of
 from webui.ui.events import text_of
 
 MOST_SHOWN: Final = 5 * PAGE_OF_HISTORY
@@ -35,18 +35,19 @@ class Past:
     def __init__(self, studio: Studio, desk: Desk) -> None:
         self.studio, self.desk = studio, desk
 
-    def seeds(self) -> str:
+    def seeds(self, tab: Tab) -> str:
         """Draw the seeds that were used last."""
-        return views.seeds(self.studio.gallery.recent(AMONG), SEEDS)
+        return views.seeds(self.studio.of(tab.owner).gallery.recent(AMONG), SEEDS)
 
     def find(self, text: str, request: gr.Request) -> str:
         """Search for what is typed."""
-        tab = self.desk.tab(request.session_hash)
+        tab = self.desk.tab(request)
         return self._look(tab, replace(tab.look, text=text or "", before=""))
 
     def siblings(self, event: gr.EventData, request: gr.Request) -> tuple[str, str]:
         """Find the pictures with the seed of the one on screen, or with its words; return what to search for, too."""
-        tab, record = self.desk.tab(request.session_hash), self.studio.gallery.get(text_of(event, "id"))
+        tab = self.desk.tab(request)
+        record = self.studio.of(tab.owner).gallery.get(text_of(event, "id"))
         if record is None:
             return tab.look.text, self.draw(tab)
         by_seed = text_of(event, "what") == "seed"
@@ -55,12 +56,13 @@ class Past:
 
     def favourites(self, request: gr.Request) -> str:
         """Show only the favourites, or again all that is found."""
-        tab = self.desk.tab(request.session_hash)
+        tab = self.desk.tab(request)
         return self._look(tab, replace(tab.look, favourites=not tab.look.favourites, before=""))
 
     def mark(self, event: gr.EventData, request: gr.Request) -> tuple[str, str]:
         """Mark the picture on screen as a favourite, or no longer; return the stage and the history."""
-        tab, record = self.desk.tab(request.session_hash), self.studio.gallery.get(text_of(event, "id"))
+        tab = self.desk.tab(request)
+        record = self.studio.of(tab.owner).gallery.get(text_of(event, "id"))
         if record is None:
             return gr.skip(), self.draw(tab)
         try:
@@ -72,9 +74,10 @@ class Past:
 
     def discard(self, event: gr.EventData, request: gr.Request) -> None:
         """Move the picture on screen to the trash; whoever draws the page next shows another."""
-        self.desk.tab(request.session_hash).picked = ""
+        self.desk.tab(request).picked = ""
         try:
-            self.studio.trash.put(text_of(event, "id"))
+            self.studio.must_not_be_demo("Deleting is")
+            self.studio.of(owner_of(request)).trash.put(text_of(event, "id"))
         except ReseedError as error:
             raise gr.Error(str(error), title="Not deleted", print_exception=False) from None
 
@@ -82,10 +85,11 @@ class Past:
         """Put the picture that was deleted last back, and show it."""
         id = text_of(event, "id")
         try:
-            self.studio.trash.put_back(id)
+            self.studio.must_not_be_demo("Putting back is")
+            self.studio.of(owner_of(request)).trash.put_back(id)
         except ReseedError as error:
             raise gr.Error(str(error), title="Not put back", print_exception=False) from None
-        self.desk.tab(request.session_hash).picked = id
+        self.desk.tab(request).picked = id
 
     def stage(self, record: Record) -> str:
         """Draw a finished picture on the stage, with what the history can do with it."""
@@ -94,17 +98,17 @@ class Past:
         sign, pressed = "★" if marked else "☆", _pressed(marked)
         star = (
             f'<span class="group"><button type="button" class="quiet" data-do="mark"{pressed} title="{words}" '
-            f'aria-label="{sign} Favourite">{sign}</button>{DISCARD}</span>'
+            f'aria-label="{sign} Favourite">{sign}</button>{"" if self.studio.settings.door.demo else DISCARD}</span>'
         )
         return views.record_stage(record, SIBLINGS + star)
 
     def every(self, request: gr.Request) -> tuple[str, str]:
         """Show every picture again."""
-        return "", self._look(self.desk.tab(request.session_hash), Look())
+        return "", self._look(self.desk.tab(request), Look())
 
     def newest(self, request: gr.Request) -> str:
         """Go back from older pictures to the newest that are found."""
-        tab = self.desk.tab(request.session_hash)
+        tab = self.desk.tab(request)
         return self._look(tab, replace(tab.look, before=""))
 
     def more(self, tab: Tab) -> None:
@@ -124,28 +128,30 @@ class Past:
         try:
             wanted = Search.parse(look.text)
         except BadValue as problem:
-            return f'{self._chips(look)}<p class="hint" role="status">{escape(str(problem))}</p>'
+            return f'{self._chips(tab)}<p class="hint" role="status">{escape(str(problem))}</p>'
         marked = self.studio.favourites.ids()
         if look.favourites:
             wanted = wanted.but(among=marked)
-        like = self.studio.gallery.get(look.words_of) if look.words_of else None
+        gallery = self.studio.of(tab.owner).gallery
+        like = gallery.get(look.words_of) if look.words_of else None
         if like is not None:
             prompts = (like.recipe.prompt, like.recipe.negative_prompt)
             wanted = wanted.but(prompts=prompts, other_than=str(like.recipe.seed))
-        records = self.studio.gallery.search(wanted, tab.depth + 1, look.before or None)
+        records = gallery.search(wanted, tab.depth + 1, look.before or None)
         shown = records[: tab.depth]
         tab.last = shown[-1].id if shown else ""
-        return self._chips(look, like) + _found(shown, look, len(records) > tab.depth, tab.shown, marked)
+        return self._chips(tab, like) + _found(shown, look, len(records) > tab.depth, tab.shown, marked)
 
-    def _chips(self, look: Look, like: Record | None = None) -> str:
+    def _chips(self, tab: Tab, like: Record | None = None) -> str:
         """Draw what narrows the history, each with a way back."""
+        look = tab.look
         title = "Show only the favourites, or again all"
         chips = [_chip("favourites", "★ Favourites", title, _pressed(look.favourites))]
         if like is not None:
             chips.append(_chip("every", f"The words of seed {like.recipe.seed}, other seeds ✕", "Show every picture"))
         elif look.text:
             chips.append(_chip("every", "Every picture", "Show every picture"))
-        deleted = self.studio.trash.ids()
+        deleted = self.studio.of(tab.owner).trash.ids()
         if deleted:
             count = f" (1 of {len(deleted)})" if len(deleted) > 1 else ""
             back = f"↩ Put back what was deleted last{count}"

@@ -5,9 +5,15 @@ from typing import Any, Final
 
 from webui.studio import Studio
 from webui.ui import form
+from webui.ui.desk import owner_of
 
 SHOWN: Final = 120
 """Characters of the parent's prompt that are shown."""
+
+
+def followed(studio: Studio, request: Any, brought: str, seed: str, percent: Any) -> str:
+    """Say it of the form of whoever asks."""
+    return line(studio.of(owner_of(request)), brought, seed, percent)
 
 
 def line(studio: Studio, brought: str, seed: str, percent: Any) -> str:

@@ -8,11 +8,14 @@ host name and path: the browser puts its own address before what is written here
 from collections.abc import Sequence
 from typing import Any
 
+import gradio as gr
+
 from webui import link, wildcards
 from webui.errors import BadRecipe, BadValue, CheckpointError
 from webui.recipe import Recipe
 from webui.studio import Studio
 from webui.ui import form, views
+from webui.ui.desk import owner_of
 from webui.ui.recall import Found, Recall, nothing
 from webui.words import PROMPTS
 
@@ -24,14 +27,18 @@ class Links:
         self.studio = studio
         self.recall = recall
 
-    def write(self, *arguments: Any) -> tuple[str, str]:
+    def write(self, request: gr.Request, *arguments: Any) -> tuple[str, str]:
         """Write the form as it stands as a link's parameters, and a note on what was settled for it."""
         try:
             values, seed, count, numbering, came, share = form.read(arguments)
-            recipes, _ = self.studio.settle(values, seed, count, numbering, came, share)
+            recipes, _ = self.studio.of(owner_of(request)).settle(values, seed, count, numbering, came, share)
             return link.write(recipes[0]), views.note(_settled(recipes, values, seed, came.styles))
         except (BadValue, BadRecipe) as problem:
             return "", views.note(f"There is no link of the form as it stands. {problem}", "wrong")
+
+    def copy(self, request: gr.Request, memory: Any, shown: str, *arguments: Any) -> tuple[str, str]:
+        """Write what is checked like a click on Generate."""
+        return self.write(request, *arguments)
 
     def open(self, address: str, before: str) -> list[Any]:
         """Fill the form with the recipe of an address; without one, do nothing."""

@@ -17,6 +17,7 @@ from webui.lineage import NEGATIVE_TEMPLATE, TEMPLATE, UNKNOWN, Lineage
 from webui.png import PictureText
 from webui.studio import Studio
 from webui.ui import form, views
+from webui.ui.desk import owner_of
 from webui.ui.events import seed_of, text_of
 from webui.ui.handlers import NO_PICTURE
 from webui.ui.verifying import Verifying
@@ -85,9 +86,10 @@ class Recall:
         said = f"Seed {seed} is in the field: change the prompt, keep the composition."
         return seed, _brought(id, seed, before), views.note(said)
 
-    def load(self, event: gr.EventData, before: str) -> list[Any]:
+    def load(self, event: gr.EventData, request: gr.Request, before: str) -> list[Any]:
         """Load the recipe of the picture on screen: all of it, its seed, its prompt or its template."""
-        what, record = text_of(event, "what"), self.studio.gallery.get(text_of(event, "id"))
+        what = text_of(event, "what")
+        record = self.studio.of(owner_of(request)).gallery.get(text_of(event, "id"))
         if record is None:
             return [*nothing(), views.note(NO_PICTURE, "wrong")]
         text = PictureText(record.recipe, record.fingerprint, record.pixels_sha256)

@@ -13,6 +13,7 @@ from webui import seed_traps, speeds
 from webui.errors import ReseedError
 from webui.studio import Studio
 from webui.ui import form, views
+from webui.ui.desk import owner_of
 from webui.ui.events import on_change
 from webui.ui.form import Form
 
@@ -40,7 +41,9 @@ def connect(studio: Studio, page: Form, parts: dict[str, Any], shared: dict[str,
     handlers = Speeds(studio)
     fields = [page["steps"], page["sampler"]]
     parts["speed"].input(handlers.choose, [parts["speed"], page["model"]], fields, **shared)
-    on_change([page[name] for name in LOOKED_AT], handlers.look, [parts["speed"], parts["seedtraps"]], shared)
+    on_change(
+        [page[name] for name in LOOKED_AT], handlers.look, [parts["speed"], parts["seedtraps"]], shared, asked=True
+    )
 
 
 class Speeds:
@@ -57,12 +60,12 @@ class Speeds:
             found = {}
         return [found.get(field, gr.skip()) for field in ("steps", "sampler")]
 
-    def look(self, *arguments: Any) -> list[Any]:
+    def look(self, request: gr.Request, *arguments: Any) -> list[Any]:
         """Look at what a form holds: follow it with the radio, and warn."""
         values = dict(zip(LOOKED_AT, arguments, strict=True))
         return [
             self.follow(values["steps"], values["sampler"], values["model"]),
-            self.traps(values["parent"], values["seed"], values),
+            self.traps(self.studio.of(owner_of(request)), values["parent"], values["seed"], values),
         ]
 
     def follow(self, steps: Any, sampler: str, model: str) -> Any:
@@ -74,10 +77,10 @@ class Speeds:
         name = speeds.name_of({"steps": steps, "sampler": sampler}, suggested)
         return gr.update(choices=speeds.labels(suggested), value=name, info=speeds.ABOUT[name])
 
-    def traps(self, brought: str, seed: str, values: Mapping[str, Any]) -> str:
+    def traps(self, own: Studio, brought: str, seed: str, values: Mapping[str, Any]) -> str:
         """Warn of what will not keep the composition of the picture whose seed is in the form."""
         id = form.parent(str(brought or ""), str(seed or ""))
-        parent = self.studio.parent(id) if id else None
+        parent = own.parent(id) if id else None
         if parent is None or str(parent.seed) != str(seed).strip():
             return ""
         try:

@@ -20,7 +20,7 @@ from webui.studio import Studio
 from webui.sweeping import FIELDS, Layout, Place, Planned, Row, layout_of, places
 from webui.ui import form, views
 from webui.ui import memory as remembered
-from webui.ui.desk import Desk
+from webui.ui.desk import Desk, owner_of
 from webui.ui.events import text_of
 
 TITLES: Final = (("X", "columns"), ("Y", "rows"), ("Z", "blocks"))
@@ -58,36 +58,31 @@ class Sweeping:
     def __init__(self, studio: Studio, desk: Desk) -> None:
         self.studio, self.desk = studio, desk
 
-    def _plan(self, arguments: Sequence[Any]) -> Planned:
-        texts = [str(one or "") for one in arguments[:AXES]]
-        values, seed, _, _, came, share = form.read(arguments[AXES:])
-        return self.studio.plan(list(zip(texts[::2], texts[1::2], strict=True)), values, seed, came, share)
-
-    def check(self, memory: Any, *arguments: Any) -> list[Any]:
+    def check(self, request: gr.Request, memory: Any, *arguments: Any) -> list[Any]:
         """Check axes and form before anything is queued; give each field that is not right its sentence."""
         names = ["memory", *(name for field in FIELDS for name in (f"{field}_label", field)), *form.NAMES, *form.EXTRA]
-        found = self._problems(arguments)
+        found = self._problems(request, arguments)
         return [gr.validate(name not in found, found.get(name, "")) for name in names]
 
-    def _problems(self, arguments: Sequence[Any]) -> dict[str, str]:
+    def _problems(self, request: gr.Request, arguments: Sequence[Any]) -> dict[str, str]:
         try:
-            self._plan(arguments)
+            plan(self.studio.of(owner_of(request)), arguments)
         except BadRecipe as error:
             return _first(error)
         return {}
 
-    def check_quick(self, *arguments: Any) -> list[Any]:
+    def check_quick(self, request: gr.Request, *arguments: Any) -> list[Any]:
         """Check the form before it is swept in one click."""
         plain = [PARAMS["steps"].label, str(PARAMS["steps"].default), *[""] * (AXES - 2)]
-        found = self._problems([*plain, *arguments])
+        found = self._problems(request, [*plain, *arguments])
         return [gr.validate(name not in found, found.get(name, "")) for name in [*form.NAMES, *form.EXTRA]]
 
-    def quick(self, event: gr.EventData, *arguments: Any) -> list[Any]:
+    def quick(self, event: gr.EventData, request: gr.Request, *arguments: Any) -> list[Any]:
         """Fill in the axes of a sweep for one click; the last output is the variation seed."""
         name = text_of(event, "name")
         values, seed, _, _, came, share = form.read(arguments)
         try:
-            recipe = self.studio.settle(values, seed, 1, "increment", came, share)[0][0]
+            recipe = self.studio.of(owner_of(request)).settle(values, seed, 1, "increment", came, share)[0][0]
         except ReseedError as error:  # between the check and this, a file of the words has changed
             raise gr.Error(str(error), title="Nothing was queued", print_exception=False) from None
         one = next((one for one in sweeps(recipe) if one.name == name), sweeps(recipe)[0])
@@ -95,16 +90,12 @@ class Sweeping:
         changed = one.changes.get("variation_seed")
         return [*texts, *[""] * (AXES - len(texts)), gr.skip() if changed is None else str(changed)]
 
-    def submit(self, arguments: Sequence[Any]) -> Progress:
-        """Queue a sweep; raises BadRecipe like ``Studio.plan``."""
-        return self.studio.sweep(self._plan(arguments))
-
-    def estimate(self, *arguments: Any) -> str:
+    def estimate(self, request: gr.Request, *arguments: Any) -> str:
         """Say how many pictures the axes as they stand are, and how long they take; or what an axis lacks."""
         if not any(str(text or "").strip() for text in arguments[1:AXES:2]):
             return ""
         try:
-            planned = self._plan(arguments)
+            planned = plan(self.studio.of(owner_of(request)), arguments)
         except BadRecipe as error:
             found = _first(error)
             return _line(next((found[field] for field in FIELDS if field in found), ""))
@@ -117,9 +108,21 @@ class Sweeping:
 
     def away(self, event: gr.EventData, memory: Any, request: gr.Request) -> list[str]:
         """Put the grid away; its pictures stay, also the one on the stage."""
-        tab = self.desk.tab(request.session_hash)
+        tab = self.desk.tab(request)
         tab.picked = tab.shown
         return [id for id in remembered.ids(memory) if id != text_of(event, "job")]
+
+
+def plan(own: Studio, arguments: Sequence[Any]) -> Planned:
+    """Settle a sweep of what axes and form ask for; raises BadRecipe like ``Studio.plan``."""
+    texts = [str(one or "") for one in arguments[:AXES]]
+    values, seed, _, _, came, share = form.read(arguments[AXES:])
+    return own.plan(list(zip(texts[::2], texts[1::2], strict=True)), values, seed, came, share)
+
+
+def submit(own: Studio, arguments: Sequence[Any]) -> Progress:
+    """Queue a sweep in an owner's studio; raises BadRecipe like ``Studio.plan``."""
+    return own.sweep(plan(own, arguments))
 
 
 def _first(error: BadRecipe) -> dict[str, str]:

@@ -36,15 +36,17 @@ class Verifying:
         """Check the picture on screen and keep it there until something else is asked for."""
         yield _panel("running", "Looking at the file…")
         data = getattr(event, "_data", None) or {}
+        tab = self.desk.tab(request)
+        own = self.studio.of(tab.owner)
         try:
-            record = self.studio.gallery.get(str(data.get("id", "")))
+            record = own.gallery.get(str(data.get("id", "")))
             if record is None:
                 raise PictureError(GONE)
-            self.studio.checks.start(record)
+            own.checks.start(record)
         except ReseedError as error:
             yield ""
             raise gr.Error(str(error), title="Not verified", print_exception=False) from None
-        self.desk.tab(request.session_hash).picked = record.id
+        tab.picked = record.id
 
     def dropped(self, path: Path, text: PictureText) -> tuple[list[tuple[str, str]], list[str]]:
         """Check a dropped file of ours: return a row that says it is whole, or a sentence for each thing wrong."""
@@ -55,14 +57,16 @@ class Verifying:
 
     def work(self, tab: Tab) -> list[Progress]:
         """Return the job that makes the picture on a tab's stage again, if there is one."""
-        check = self.studio.checks.of(tab.shown)
-        progress = self.studio.checks.progress(check) if check is not None else None
+        checks = self.studio.of(tab.owner).checks
+        check = checks.of(tab.shown)
+        progress = checks.progress(check) if check is not None else None
         return [] if progress is None else [progress]
 
-    def draw(self, id: str) -> str:
-        """Draw the check of a picture, or nothing."""
-        check = self.studio.checks.of(id)
-        return "" if check is None else draw(check, self.studio.checks.progress(check))
+    def draw(self, tab: Tab) -> str:
+        """Draw the check of the picture on a tab's stage, or nothing."""
+        checks = self.studio.of(tab.owner).checks
+        check = checks.of(tab.shown)
+        return "" if check is None else draw(check, checks.progress(check))
 
 
 def draw(check: Check, progress: Progress | None) -> str:

@@ -163,7 +163,7 @@ def _connect_recipes(recall: Recall, page: Form, parts: dict[str, Any]) -> None:
 def _connect_links(handlers: Handlers, links: Links, page: Form, parts: dict[str, Any]) -> None:
     """Connect what copies a link of the form; that of a picture is in its button."""
     written = parts["formtools"].link(
-        lambda _, __, *values: links.write(*values),
+        links.copy,
         [parts["memory"], parts["shown"], *page.inputs()],
         [parts["link"], parts["note"]],
         validator=handlers.check,
@@ -201,7 +201,7 @@ def _connect_undo(page: Form, parts: dict[str, Any]) -> None:
 def _connect_form(handlers: Handlers, page: Form, parts: dict[str, Any]) -> None:
     """Connect the form to itself: what is held, the size, the model and its words, the token counter."""
     kept = [page["parent"], page["seed"], page["share"]]
-    on_change(kept, partial(holding.line, handlers.studio), parts["holding"], SHARED)
+    on_change(kept, partial(holding.followed, handlers.studio), parts["holding"], SHARED, asked=True)
     width, height, model = page["width"], page["height"], page["model"]
     model.change(handlers.vocabulary, model, parts["words"], **SHARED)
     parts["swap"].swap(swap, [width, height], [width, height], **SHARED)
