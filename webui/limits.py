@@ -4,7 +4,10 @@ The promise: each limit is one number here, checked before anything is queued, a
 the limit is and when to try again. Without a demo nothing is limited.
 """
 
-from collections.abc import Sequence
+import math
+import time
+from collections import OrderedDict, deque
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -13,6 +16,8 @@ from webui.recipe import Recipe
 
 RETRY: Final = 15
 """Seconds after which it makes sense to ask again when the line is full."""
+REMEMBERED: Final = 10_000
+"""Visitors whose uploads are counted; those that came longest ago go first."""
 
 
 @dataclass(frozen=True)
@@ -56,3 +61,23 @@ class Limits:
             raise LimitError(
                 f"The line is full: {waiting} jobs wait for this demo. Try again in {RETRY} seconds.", RETRY
             )
+
+
+class Rate:
+    """Allows each visitor so many of something in so many seconds."""
+
+    def __init__(self, most: int, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self.most, self.seconds, self._clock = most, seconds, clock
+        self._taken: OrderedDict[str, deque[float]] = OrderedDict()
+
+    def take(self, who: str) -> int:
+        """Take one, and return 0; or, when there is none left, after how many seconds there is."""
+        now = self._clock()
+        taken = self._taken.setdefault(who, deque(maxlen=self.most))
+        self._taken.move_to_end(who)
+        while len(self._taken) > REMEMBERED:
+            self._taken.popitem(last=False)
+        if len(taken) == self.most and now - taken[0] < self.seconds:
+            return max(1, math.ceil(self.seconds - (now - taken[0])))
+        taken.append(now)
+        return 0

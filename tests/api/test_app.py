@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fastapi import FastAPI
 from PIL import Image
 from starlette.testclient import TestClient
 
@@ -17,14 +18,17 @@ from webui.engine.checkpoints import Catalog
 from webui.engine.fake import FakeEngine
 from webui.gallery import Record
 from webui.recipe import Recipe
-from webui.settings import Settings
+from webui.settings import Door, Settings
 from webui.studio import Studio
 
 ADDRESS = "http://127.0.0.1:7860"
 
 
-def opened(folder: Path, host: str = "127.0.0.1") -> Studio:
-    studio = Studio(Settings(data_dir=folder, host=host), FakeEngine(), Catalog(folder / "models"))
+DOORS = {"open": Door(), "auth": Door(users=(("ann", "secret"),)), "demo": Door(demo=True)}
+
+
+def opened(folder: Path, host: str = "127.0.0.1", door: Door = DOORS["open"]) -> Studio:
+    studio = Studio(Settings(data_dir=folder, host=host, door=door), FakeEngine(), Catalog(folder / "models"))
     studio.start()
     return studio
 
@@ -38,6 +42,10 @@ def studio(tmp_path: Path) -> Iterator[Studio]:
 
 @pytest.fixture
 def client(studio: Studio) -> TestClient:
+    return TestClient(changing(studio), base_url=ADDRESS)
+
+
+def changing(studio: Studio) -> FastAPI:
     app = create(studio)
 
     @app.post("/change")
@@ -45,7 +53,17 @@ def client(studio: Studio) -> TestClient:
         """Stand in for whatever changes something."""
         return {"changed": "yes"}
 
-    return TestClient(app, base_url=ADDRESS)
+    return app
+
+
+@pytest.fixture(params=DOORS)
+def inside(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[TestClient]:
+    """Give a client who may come in, behind every kind of gate: the guard stands before all of them."""
+    studio = opened(tmp_path, door=DOORS[request.param])
+    client = TestClient(changing(studio), base_url=ADDRESS)
+    client.auth = ("ann", "secret")
+    yield client
+    studio.close()
 
 
 @pytest.fixture
@@ -192,16 +210,16 @@ def test_health_and_no_page_that_asks_outside(client: TestClient) -> None:
         ("127.0.0.1:port", 400),
     ],
 )
-def test_only_our_own_names_are_answered(client: TestClient, host: str, status: int) -> None:
-    assert client.get("/healthz", headers={"host": host}).status_code == status
+def test_only_our_own_names_are_answered(inside: TestClient, host: str, status: int) -> None:
+    assert inside.get("/healthz", headers={"host": host}).status_code == status
 
 
-def test_two_hosts_are_refused_and_a_forwarded_one_is_ignored(client: TestClient) -> None:
+def test_two_hosts_are_refused_and_a_forwarded_one_is_ignored(inside: TestClient) -> None:
     two: Any = [("host", "127.0.0.1"), ("host", "evil.example")]
-    assert client.get("/healthz", headers=two).status_code == 400
-    assert client.get("/healthz", headers={"x-forwarded-host": "evil.example"}).status_code == 200
+    assert inside.get("/healthz", headers=two).status_code == 400
+    assert inside.get("/healthz", headers={"x-forwarded-host": "evil.example"}).status_code == 200
     forwarded = {"host": "evil.example", "x-forwarded-host": "127.0.0.1"}
-    assert client.get("/healthz", headers=forwarded).status_code == 421
+    assert inside.get("/healthz", headers=forwarded).status_code == 421
 
 
 @pytest.mark.parametrize(
@@ -228,20 +246,28 @@ def test_two_hosts_are_refused_and_a_forwarded_one_is_ignored(client: TestClient
     ],
 )
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH"])
-def test_another_site_changes_nothing(client: TestClient, headers: dict[str, str], status: int, method: str) -> None:
-    answer = client.request(method, "/change", headers=headers)
+def test_another_site_changes_nothing(inside: TestClient, headers: dict[str, str], status: int, method: str) -> None:
+    answer = inside.request(method, "/change", headers=headers)
     assert answer.status_code in ({200, 405} if status == 200 else {status})
 
 
-def test_a_link_from_another_site_opens_the_page(client: TestClient) -> None:
+def test_a_link_from_another_site_opens_the_page(inside: TestClient) -> None:
     headers = {"sec-fetch-site": "cross-site", "origin": "http://evil.example"}
-    assert client.get("/healthz", headers=headers).status_code == 200
+    assert inside.get("/healthz", headers=headers).status_code == 200
 
 
 def test_the_default_port_may_be_left_out(studio: Studio) -> None:
     client = TestClient(create(studio), base_url="http://localhost:80")
     answer = client.post("/healthz", headers={"host": "localhost", "origin": "http://localhost:80"})
     assert answer.status_code == 405
+
+
+def test_further_names_are_answered_when_they_are_allowed(tmp_path: Path) -> None:
+    studio = opened(tmp_path, door=Door(hosts=("pictures.example",)))
+    client = TestClient(create(studio), base_url=ADDRESS)
+    answers = [client.get("/healthz", headers={"host": host}).status_code for host in ("pictures.example", "x.example")]
+    assert answers == [200, 421]
+    studio.close()
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The application: pictures, thumbnails, drafts and the answer to "are you there", behind the guard.
+"""The application: pictures, thumbnails, drafts and the answer to "are you there", behind guard and gate.
 
 The promise: a picture is served byte for byte as it was saved, and no text from a client ever becomes a path: an id
 is looked up in the gallery, and the path is the gallery's own.
@@ -14,10 +14,12 @@ from fastapi.responses import FileResponse, JSONResponse
 from starlette.requests import Request
 from starlette.responses import Response
 
-from webui import __version__, grid_picture, sweeping
+from webui import __version__, grid_picture, owners, sweeping
 from webui.api.firefly import routes as firefly
-from webui.api.gate import seen
+from webui.api.gate import Gate, seen
 from webui.api.guard import LOOPBACK, Guard
+from webui.api.people import People
+from webui.api.proxy import Forwarded
 from webui.api.runware import routes as runware
 from webui.api.sdapi import routes as sdapi
 from webui.drafts import enlarged
@@ -38,7 +40,7 @@ def create(studio: Studio) -> FastAPI:
     app = FastAPI(title="Reseed", version=__version__, docs_url=None, redoc_url=None)
     everywhere = studio.settings.host in EVERYWHERE
     hosts = (*LOOPBACK, *own_names()) if everywhere else (*LOOPBACK, studio.settings.host)
-    app.add_middleware(Guard, hosts=hosts, any_address=everywhere)
+    _guard(app, studio, (*hosts, *studio.settings.door.hosts), everywhere)
     app.add_exception_handler(ReseedError, _sentence)
     app.get("/healthz")(_health)
     _add_pictures(app, studio)
@@ -47,6 +49,19 @@ def create(studio: Studio) -> FastAPI:
     app.include_router(runware.router(studio))
     app.include_router(sdapi.router(studio))
     return app
+
+
+def _guard(app: FastAPI, studio: Studio, hosts: tuple[str, ...], everywhere: bool) -> None:
+    """Put before all routes, from within: the gate, the guard, and what a proxy says.
+
+    ``app.state.people`` are those who may come in, ``app.state.shared`` the names of a public link.
+    """
+    door, shared = studio.settings.door, set[str]()
+    app.state.people, app.state.shared = People(door.users), shared
+    secret = owners.secret(studio.settings.data_dir) if door.is_guarded else b""
+    app.add_middleware(Gate, door=door, people=app.state.people, secret=secret)
+    app.add_middleware(Guard, hosts=hosts, any_address=everywhere, shared=shared)
+    app.add_middleware(Forwarded, believed=door.proxy, secure=shared)
 
 
 def own_names() -> tuple[str, ...]:

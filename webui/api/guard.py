@@ -7,7 +7,7 @@ come from our own origin, if the browser says where it comes from). Programs suc
 
 import ipaddress
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 from typing import Final
 
 from starlette.datastructures import Headers
@@ -43,11 +43,19 @@ class Guard:
     """Middleware that refuses requests to a wrong Host (421) and changes asked for by another origin (403).
 
     ``hosts`` are the names that this server answers to, on any port. ``any_address`` also lets in every address
-    written as a number, for a server that listens on all of them: rebinding needs a name.
+    written as a number, for a server that listens on all of them: rebinding needs a name. ``shared`` are names that
+    may come while it runs.
     """
 
-    def __init__(self, app: ASGIApp, hosts: Iterable[str] = LOOPBACK, any_address: bool = False) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        hosts: Iterable[str] = LOOPBACK,
+        any_address: bool = False,
+        shared: Set[str] = frozenset(),
+    ) -> None:
         self.app = app
+        self.shared = shared
         self.hosts = {host.strip("[]").lower() for host in hosts}
         self.any_address = any_address
 
@@ -84,7 +92,7 @@ class Guard:
         return None
 
     def _ours(self, name: str) -> bool:
-        if name in self.hosts:
+        if name in self.hosts or name in self.shared:
             return True
         if not self.any_address:
             return False

@@ -22,6 +22,7 @@ from webui.ui.theme import theme
 
 HERE: Final = Path(__file__).parent
 UPLOAD_LIMIT: Final = "64mb"
+DEMO: Final = "A demo: this browser sees only its own pictures, and each visitor takes turns with the others."
 
 
 def tool(name: str, sign: str, words: str) -> str:
@@ -62,6 +63,7 @@ def mount(app: FastAPI, studio: Studio) -> FastAPI:
         app,
         build(studio),
         path="/",
+        root_path=studio.settings.door.root or None,
         footer_links=[],
         run_history=False,
         show_error=False,
@@ -101,6 +103,16 @@ def _head(studio: Studio) -> str:
     return f'<meta name="color-scheme" content="light dark"><script>{told}\n{scripts}</script>'
 
 
+def _header(studio: Studio) -> str:
+    """Draw the header; where people log in, with a way out, and in a demo with what there is to know of it."""
+    drawn, more = _file("header.html"), ""
+    if studio.settings.door.users:
+        more = '<form method="post" action="logout"><button type="submit" class="quiet">Log out</button></form>'
+    elif studio.settings.door.demo:
+        more = f'<p class="demo">{DEMO}</p>'
+    return drawn.replace("</header>", f"{more}</header>")
+
+
 def _first_values(studio: Studio) -> dict[str, Any]:
     first = {
         "seed": "",
@@ -138,7 +150,7 @@ def _ui(handlers: Handlers, demo: Any) -> None:
         "model_before": gr.State(studio.model),
         "found_recipe": gr.State(Found()),
     }
-    _html("top", _file("header.html"), script="window.reseed.header(element);")
+    _html("top", _header(studio), script="window.reseed.header(element);")
     with gr.Row(elem_id="board"):
         with gr.Column(elem_id="compose"):
             fields = _compose(handlers, parts)

@@ -106,6 +106,7 @@ class Presets:
         """Keep what the fields say as a preset of one's own: the one that is edited, or a new one."""
         old = self._own().get(editing or "", Preset(""))
         try:
+            self.studio.must_not_be_demo("Keeping presets is")
             wanted = replace(
                 old, name=presets.check_name(name or ""), prompt=prompt or "", negative_prompt=negative or ""
             )
@@ -121,6 +122,7 @@ class Presets:
     def delete(self, name: str | None, chosen: Any, model: str) -> list[Any]:
         """Delete the preset of one's own that is edited."""
         try:
+            self.studio.must_not_be_demo("Deleting presets is")
             self.studio.preset_files.delete(name or "")
         except ReseedError as error:
             return self._after(name, chosen, model, str(error))
@@ -132,6 +134,7 @@ class Presets:
             return [gr.skip()] * 5
         file = Path(path)
         try:
+            self.studio.must_not_be_demo("Importing presets is")
             rows, problems = words.read_styles(file)
             found, left = presets.imported(rows.values(), self._own())
             self.studio.preset_files.take(found)
@@ -175,7 +178,7 @@ def forms_field(studio: Studio) -> Any:
 
 def build(studio: Studio) -> dict[str, Any]:
     """Lay out the fold in which presets of one's own are edited."""
-    with gr.Accordion("Your presets", open=False, elem_id="presets"):
+    with gr.Accordion("Your presets", open=False, elem_id="presets", visible=not studio.settings.door.demo):
         parts = {
             "mine": gr.Dropdown(
                 [preset.name for preset in studio.preset_files.own().presets],
