@@ -143,6 +143,21 @@ BAD = [
     (["--port", "99999"], "--port must be"),
     (["serve", "--port", "x"], "Argument --port"),
     (["serve", "--device", "abacus"], "abacus"),
+    (["serve", "--listen"], "--listen must be given with --auth, --auth-file, --demo or --unprotected"),
+    (["serve", "--host", "192.168.1.7"], "--host must be given with --auth"),
+    (["serve", "--listen", "--host", "127.0.0.1"], "not allowed with argument"),
+    (["serve", "--share"], "--share must be given with --auth"),
+    (["serve", "--share", "--unprotected"], "--share must be given with --auth"),
+    (["serve", "--auth", "ann:secret", "--demo"], "--demo must be given without passwords"),
+    (["serve", "--demo", "--unprotected"], "--unprotected must be given without"),
+    (["serve", "--auth", "ann:secret", "--auth", "ann:other"], "a name that is given once; got 'ann'"),
+    (["serve", "--auth", "secret"], "--auth must be USER:PASSWORD"),
+    (["serve", "--auth", ":secret"], "--auth must be USER:PASSWORD"),
+    (["serve", "--auth", "ann:"], "--auth must be USER:PASSWORD"),
+    (["serve", "--auth-file", "/nowhere/users"], "--auth-file must be a file that is there"),
+    (["serve", "--allowed-host", "http://pictures.example"], "--allowed-host must be a host name"),
+    (["serve", "--root-path", "studio"], "--root-path must be a path such as /studio"),
+    (["serve", "--root-path", "//evil.example"], "--root-path must be a path such as /studio"),
 ]
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Final, NoReturn
 
 from webui import __version__, cli_make
+from webui.cli_door import add_door, door_of
 from webui.cli_options import add_data_dir, add_engine, add_words, settings_of, word_settings
 from webui.errors import BadValue, ReseedError
 from webui.recipe import PARAMS
@@ -98,7 +99,7 @@ def _add_serve(parser: argparse.ArgumentParser) -> None:
         "--model", metavar="NAME", help="the model that the form begins with (default: the bundled one)"
     )
     parser.add_argument("--port", type=int, default=DEFAULT_PORT, metavar="N", help="default: %(default)s")
-    parser.add_argument("--listen", action="store_true", help="answer other machines too, not only this one")
+    add_door(parser)
     parser.set_defaults(command=_serve)
 
 
@@ -147,10 +148,9 @@ def _serve(arguments: argparse.Namespace) -> int:
 
     if not 0 <= arguments.port <= 65535:
         raise BadValue("port", "--port", arguments.port, "a whole number from 0 to 65535, 0 for any free one")
-    host = "0.0.0.0" if arguments.listen else "127.0.0.1"
-    return serve(
-        settings_of(arguments, model=arguments.model, host=host, port=arguments.port, **word_settings(arguments))
-    )
+    door = door_of(arguments)
+    settings = settings_of(arguments, model=arguments.model, port=arguments.port, **word_settings(arguments), **door)
+    return serve(settings)
 
 
 def _picture(named: Path, outputs: Path) -> Path:

@@ -5,9 +5,11 @@ meanwhile. Nothing here is imported by another module but the command line.
 """
 
 import os
+import secrets
 import socket
 import sys
 import threading
+from urllib.parse import urlsplit
 
 from fastapi import FastAPI
 
@@ -37,19 +39,38 @@ def serve(settings: Settings) -> int:
     studio = Studio.open(settings)
     try:
         studio.jobs.claim()
-        config = uvicorn.Config(application(studio), log_level="warning", timeout_graceful_shutdown=3)
+        app = application(studio)
+        # What a proxy says is read by webui.api.proxy, and only when a person said that there is one.
+        config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=3, proxy_headers=False)
         server = uvicorn.Server(config)
         threading.Thread(target=_begin, args=(studio,), name="begin", daemon=True).start()
         listener.listen(128)  # whoever comes from now on is answered, a moment later perhaps
+        port = listener.getsockname()[1]
         shown = "127.0.0.1" if settings.host == "0.0.0.0" else settings.host
-        print(f"Reseed is at http://{shown}:{listener.getsockname()[1]}  (stop with Ctrl+C)", flush=True)
-        if settings.host == "0.0.0.0":
+        print(f"Reseed is at http://{shown}:{port}  (stop with Ctrl+C)", flush=True)
+        if not settings.is_loopback and not settings.door.is_guarded:
             print("It answers every machine that can reach this one, without a password.", file=sys.stderr, flush=True)
+        if settings.door.share:
+            threading.Thread(target=_share, args=(app, port), name="share", daemon=True).start()
         server.run(sockets=[listener])
     finally:
         listener.close()
         studio.close()
     return 0
+
+
+def _share(app: FastAPI, port: int) -> None:
+    """Ask for a public link to this server and say what it is, or why there is none; the server goes on without."""
+    from webui.ui import sharing
+
+    here = f"http://127.0.0.1:{port}"
+    try:
+        link = sharing.link("127.0.0.1", port, secrets.token_urlsafe(32))
+    except StorageError as error:
+        print(f"The link could not be made: {error} The page is at {here} only.", file=sys.stderr, flush=True)
+        return
+    app.state.shared.add(urlsplit(link).hostname or "")
+    print(f"Everybody who knows it reaches it for at most a week at {link}", flush=True)
 
 
 def _listen(host: str, port: int) -> socket.socket:

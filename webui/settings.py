@@ -4,6 +4,7 @@ Device and dtype are here because a person chooses them at the start; they are h
 every picture's fingerprint.
 """
 
+import ipaddress
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -34,6 +35,18 @@ def shipped_presets() -> Path:
     """Return the folder of the presets that come with the program."""
     found = checkout()
     return found / "presets" if found is not None else Path(sys.prefix) / "share" / "reseed" / "presets"
+
+
+def is_loopback(host: str) -> bool:
+    """Say whether an address is this machine's own, which no other reaches.
+
+    >>> is_loopback("127.0.0.1"), is_loopback("localhost"), is_loopback("0.0.0.0"), is_loopback("pictures.example")
+    (True, True, False, False)
+    """
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 @dataclass(frozen=True)
@@ -78,6 +91,11 @@ class Settings:
     wildcards_dir: Path | None = None
     styles_file: Path | None = None
     door: Door = Door()
+
+    @property
+    def is_loopback(self) -> bool:
+        """Say whether only this machine is answered."""
+        return is_loopback(self.host)
 
     @property
     def outputs(self) -> Path:
