@@ -21,7 +21,7 @@ from playwright.sync_api import Browser, Page, Playwright, expect, sync_playwrig
 from webui.engine.checkpoints import Catalog
 from webui.engine.fake import FakeEngine
 from webui.serve import application
-from webui.settings import Settings
+from webui.settings import Door, Settings
 from webui.studio import Studio
 
 DESKTOP = {"width": 1440, "height": 900}
@@ -72,10 +72,16 @@ def profiles(browser: Browser) -> Iterator[dict[str, Any]]:
 
 
 @pytest.fixture
-def site(tmp_path: Path, port: int) -> Iterator[Site]:
+def door() -> Door:
+    """Say who may come in; a test that wants another gate gives its own."""
+    return Door()
+
+
+@pytest.fixture
+def site(tmp_path: Path, port: int, door: Door) -> Iterator[Site]:
     """Serve the program over an empty data folder, with an engine that makes a picture in half a second."""
     engine = FakeEngine(delay=0.02)
-    studio = Studio(Settings(data_dir=tmp_path), engine, Catalog(tmp_path / "models"))
+    studio = Studio(Settings(data_dir=tmp_path, door=door), engine, Catalog(tmp_path / "models"))
     studio.start()
     listener = socket.create_server(("127.0.0.1", port))
     config = uvicorn.Config(application(studio), log_level="warning", timeout_graceful_shutdown=1)

@@ -114,6 +114,16 @@ def test_gradio_s_own_routes_are_behind_the_gate(client: TestClient, studio: Stu
     assert 'action=\\"logout\\"' in drawn.text or 'action="logout"' in json.loads(json.dumps(drawn.text))
 
 
+@pytest.mark.parametrize("door", [Door(), Door(demo=True)])
+@pytest.mark.parametrize("origin", ["http://127.0.0.1:9999", "http://localhost:3000", "http://evil.example", "null"])
+def test_no_other_website_is_let_read_the_answers(client: TestClient, origin: str) -> None:
+    asked = {"origin": origin, "access-control-request-method": "POST"}
+    for path in ("/config", "/gradio_api/info", "/gradio_api/queue/data?session_hash=", "/healthz", "/theme.css"):
+        for method in ("GET", "OPTIONS") if "queue" not in path else ("OPTIONS",):
+            answer = client.request(method, path, headers=asked)
+            assert not [name for name in answer.headers if name.startswith("access-control")], (method, path)
+
+
 @pytest.mark.parametrize("door", [Door()])
 def test_without_a_gate_pictures_are_nobody_s(client: TestClient, studio: Studio) -> None:
     values: list[Any] = arguments(studio, "7")

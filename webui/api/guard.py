@@ -23,6 +23,8 @@ HEADERS: Final = (
     (b"x-frame-options", b"SAMEORIGIN"),
     (b"cross-origin-resource-policy", b"same-origin"),
 )
+CORS: Final = b"access-control-"
+"""What lets other websites read: gradio (6.31) gives it to those of this machine, and on other addresses to all."""
 _HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::([0-9]{1,5}))?\Z")
 _ORIGIN = re.compile(r"(https?)://(.+)\Z")
 
@@ -116,9 +118,10 @@ def _same(origin: str, host: tuple[str, int | None], scheme: str) -> bool:
 def _with_headers(send: Send) -> Send:
     async def wrapped(message: Message) -> None:
         if message["type"] == "http.response.start":
-            present = {name.lower() for name, _ in message.get("headers", [])}
+            headers = [pair for pair in message.get("headers", []) if not pair[0].lower().startswith(CORS)]
+            present = {name.lower() for name, _ in headers}
             more = [(name, value) for name, value in HEADERS if name not in present]
-            message = {**message, "headers": [*message.get("headers", []), *more]}
+            message = {**message, "headers": [*headers, *more]}
         await send(message)
 
     return wrapped
