@@ -26,6 +26,7 @@ from webui.errors import (
     CheckpointError,
     JobError,
     KeyReused,
+    LimitError,
     PictureError,
     ReseedError,
     ShuttingDown,
@@ -56,12 +57,16 @@ STATUSES: Final[dict[type[ReseedError], int]] = {
 
 @dataclass(frozen=True)
 class Refused(Exception):
-    """A request that cannot be answered: the HTTP status, a stable ``code``, a sentence, and every bad field."""
+    """A request that cannot be answered: the HTTP status, a stable ``code``, a sentence, and every bad field.
+
+    ``retry_after`` are the seconds after which it may be, 0 when nothing is known.
+    """
 
     status: int
     code: str
     sentence: str
     errors: tuple[BadValue, ...] = ()
+    retry_after: int = 0
 
     @classmethod
     def of(cls, error: Exception) -> "Refused":
@@ -74,6 +79,8 @@ class Refused(Exception):
             raise error
         status = next((status for kind, status in STATUSES.items() if isinstance(error, kind)), 500)
         errors = error.errors if isinstance(error, BadRecipe) else (error,) if isinstance(error, BadValue) else ()
+        if isinstance(error, LimitError):  # one that time does not lift is a bad value
+            return cls(429 if error.retry_after else 422, error.code, str(error), (), error.retry_after)
         return cls(status, error.code, str(error), errors)
 
 
@@ -96,7 +103,11 @@ def route(answer: Callable[[Request, Refused], Response]) -> type[APIRoute]:
                 try:
                     return await handle(request)
                 except (Refused, ReseedError, HTTPException) as error:
-                    return answer(request, Refused.of(error))
+                    refused = Refused.of(error)
+                    response = answer(request, refused)
+                    if refused.retry_after:
+                        response.headers["Retry-After"] = str(refused.retry_after)
+                    return response
 
             return handled
 

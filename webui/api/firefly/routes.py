@@ -18,9 +18,12 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from webui.api import asked, schemas, wire
-from webui.api.firefly import answers, reading
+from webui.api.firefly import answers, reading, tokens
 from webui.api.firefly.answers import DOOR, URN
+from webui.api.gate import seen
+from webui.api.people import SECONDS, People
 from webui.errors import UnknownJob, shown
+from webui.jobs import Jobs
 from webui.journal import Key
 from webui.params import Number
 from webui.progress import Progress
@@ -29,26 +32,27 @@ from webui.studio import Studio
 WAIT: Final = Number("Wait", "Seconds to wait for a change.", name="wait", default=0.0, minimum=0, maximum=60)
 LONGEST_KEY: Final = 200
 TOKEN: Final = "none-is-needed"
-TOKEN_SECONDS: Final = 86_399
 _ID: Final = re.compile(rf"(?:{re.escape(URN)})?([0-9a-f]{{32}})\Z")
 _SEQ: Final = re.compile(r'(?:W/)?"?([0-9]{1,18})"?\Z')
 
 
 def router(studio: Studio) -> APIRouter:
-    """Make the routes over a studio."""
+    """Make the routes over a studio; each request sees what its owner may."""
     made = APIRouter(route_class=wire.route(lambda request, refused: wire.problem(refused)))
     described = schemas.body(reading.schema())
 
     @made.post("/ims/token/v3")
-    def token() -> Response:
-        """Give what the tutorials' programs ask for first; nothing is looked at, for nothing is locked yet."""
-        body = {"access_token": TOKEN, "token_type": "bearer", "expires_in": TOKEN_SECONDS}
+    async def token(request: Request) -> Response:
+        """Give a token for a name and a password, and to everybody where nothing is locked."""
+        people: People = request.app.state.people
+        given = TOKEN if people.is_open else await tokens.give(people, request)
+        body = {"access_token": given, "token_type": "bearer", "expires_in": SECONDS["bearer"] - 1}
         return JSONResponse(body, headers={"Cache-Control": "no-store"})
 
     @made.post("/v3/images/generate-async", status_code=202, openapi_extra=described)
     async def generate_async(request: Request) -> Response:
         """Accept a job and say where it can be followed."""
-        progress, replayed = await _accept(studio, request)
+        progress, replayed = await _accept(seen(studio, request), request)
         body = answers.accepted(progress, _base(request))
         headers = {"Location": body["statusUrl"], "Retry-After": "1", **_replayed(replayed)}
         return JSONResponse(body, 202, headers)
@@ -56,8 +60,9 @@ def router(studio: Studio) -> APIRouter:
     @made.post("/v3/images/generate", openapi_extra=described)
     async def generate(request: Request) -> Response:
         """Accept a job and answer with its pictures when they are there."""
-        progress, replayed = await _accept(studio, request)
-        progress = await wire.ended(studio.jobs, progress.job, request)
+        mine = seen(studio, request)
+        progress, replayed = await _accept(mine, request)
+        progress = await wire.ended(mine.jobs, progress.job, request)
         if progress.status == "succeeded":
             return JSONResponse(answers.result(progress, _base(request)), headers=_replayed(replayed))
         return wire.problem(_unfinished(progress), jobId=URN + progress.job)
@@ -65,13 +70,12 @@ def router(studio: Studio) -> APIRouter:
     @made.get("/v3/status/{job}")
     async def status(job: str, request: Request) -> Response:
         """Say where a job stands, at once or after a change."""
-        id, known = _job(job), _seq(request.headers.get("if-none-match"))
+        jobs, id, known = seen(studio, request).jobs, _job(job), _seq(request.headers.get("if-none-match"))
         wait = WAIT.parse(request.query_params.get("wait", "0"))
-        progress = await wire.changed(studio.jobs, id, -1, 0)
-        seen = progress.seq if known is None else known
-        if wait and progress.seq == seen and not progress.done:
-            enough = partial(_newer, seen)
-            progress = await wire.until(enough, studio.jobs, id, request, wait)
+        progress = await wire.changed(jobs, id, -1, 0)
+        last = progress.seq if known is None else known
+        if wait and progress.seq == last and not progress.done:
+            progress = await wire.until(partial(_newer, last), jobs, id, request, wait)
         headers = {"ETag": f'"{progress.seq}"', "Cache-Control": "no-cache"}
         if progress.seq == known:
             return Response(status_code=304, headers=headers)
@@ -83,17 +87,17 @@ def router(studio: Studio) -> APIRouter:
     @made.post("/v3/cancel/{job}")
     def cancel(job: str, request: Request) -> Response:
         """Stop a job within a step; one that has ended stays as it is."""
-        progress = studio.jobs.cancel(_job(job))
+        progress = seen(studio, request).jobs.cancel(_job(job))
         return JSONResponse(answers.status(progress, _base(request)), 200 if progress.done else 202)
 
     @made.get("/v3/events/{job}")
     async def events(job: str, request: Request) -> Response:
         """Tell of every change of a job as server-sent events, until it has ended."""
-        id, known = _job(job), _seq(request.headers.get("last-event-id"))
-        progress = await wire.changed(studio.jobs, id, -1, 0)
+        jobs, id, known = seen(studio, request).jobs, _job(job), _seq(request.headers.get("last-event-id"))
+        progress = await wire.changed(jobs, id, -1, 0)
         if progress.done and progress.seq == known:
             return Response(status_code=204)  # which tells an EventSource not to come back
-        stream = _stream(studio, progress, known, _base(request))
+        stream = _stream(jobs, progress, known, _base(request))
         headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
         return StreamingResponse(stream, media_type="text/event-stream", headers=headers)
 
@@ -162,7 +166,7 @@ def _newer(seen: int, progress: Progress) -> bool:
     return progress.done or progress.seq != seen
 
 
-async def _stream(studio: Studio, progress: Progress, known: int | None, base: str) -> AsyncIterator[str]:
+async def _stream(jobs: Jobs, progress: Progress, known: int | None, base: str) -> AsyncIterator[str]:
     """Yield the events of a job: first where it stands, then what changes; a comment when nothing does for long."""
     before = progress if progress.seq == known else None
     told = anyio.current_time()
@@ -171,9 +175,9 @@ async def _stream(studio: Studio, progress: Progress, known: int | None, base: s
             for event in answers.events(before, progress, base):
                 yield event
             before, told = progress, anyio.current_time()
-        if progress.done or studio.jobs.closing:
+        if progress.done or jobs.closing:
             return
         if anyio.current_time() - told >= answers.HEARTBEAT:
             yield ": nothing new\n\n"
             told = anyio.current_time()
-        progress = await wire.changed(studio.jobs, progress.job, progress.seq, wire.SLICE)
+        progress = await wire.changed(jobs, progress.job, progress.seq, wire.SLICE)

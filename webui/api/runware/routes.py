@@ -19,6 +19,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from webui.api import asked, schemas, wire
+from webui.api.gate import seen
 from webui.api.runware import reading
 from webui.api.runware.reading import OUTPUTS, TYPES
 from webui.errors import BadValue, ReseedError, UnknownJob, near
@@ -55,19 +56,20 @@ class Task:
 
 
 def router(studio: Studio) -> APIRouter:
-    """Make the route over a studio."""
+    """Make the route over a studio; each request sees what its owner may."""
     made = APIRouter(route_class=wire.route(_refusal))
 
     @made.post("/v1", openapi_extra=schemas.body(reading.schema_of_list(MOST_TASKS)))
     async def tasks(request: Request) -> Response:
         """Do a list of tasks; wait for the pictures of those that are to be delivered at once."""
         found = _listed(await wire.read(request))
-        begun = await anyio.to_thread.run_sync(partial(_begin_all, studio, found))
+        mine = seen(studio, request)
+        begun = await anyio.to_thread.run_sync(partial(_begin_all, mine, found))
         for task in begun:
             if task.waits:
-                await wire.ended(studio.jobs, task.job, request)
+                await wire.ended(mine.jobs, task.job, request)
         base = str(request.base_url).rstrip("/")
-        return await anyio.to_thread.run_sync(partial(_answer, studio, begun, base))
+        return await anyio.to_thread.run_sync(partial(_answer, mine, begun, base))
 
     return made
 

@@ -6,10 +6,14 @@ page and of other programs are neither seen nor touched. Who hangs up stops noth
 
 import re
 import threading
+from collections import OrderedDict
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
+from starlette.requests import Request
+
+from webui.api.gate import seen
 from webui.api.sdapi import txt2img
 from webui.api.sdapi.txt2img import Asked
 from webui.api.wire import Refused
@@ -19,6 +23,8 @@ from webui.progress import Progress
 from webui.recipe import Recipe
 from webui.studio import Studio
 
+REMEMBERED: Final = 1000
+"""Owners whose door is remembered."""
 _TITLE = re.compile(r"(.{1,255}?)\s*\[([0-9a-fA-F]{8,64})\]")
 """A model's title with its hash, as A1111 writes it."""
 
@@ -38,7 +44,7 @@ class Run:
 
 @dataclass
 class Door:
-    """The state of the door. Any thread may use it."""
+    """The state of an owner's door. Any thread may use it."""
 
     studio: Studio
     _settings: dict[str, Any] = field(default_factory=dict)
@@ -128,3 +134,22 @@ class Door:
     def finished(self, run: Run) -> list[Progress]:
         """Return where the jobs of a run stand."""
         return [self.studio.jobs.progress(job) for job in run.jobs]
+
+
+class Doors:
+    """A door for each owner. Any thread may use it; of many, the one that was used least lately is forgotten."""
+
+    def __init__(self, studio: Studio) -> None:
+        self._studio = studio
+        self._doors: OrderedDict[str, Door] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def of(self, request: Request) -> Door:
+        """Return the door of whoever asks."""
+        mine = seen(self._studio, request)
+        with self._lock:
+            door = self._doors.setdefault(mine.jobs.owner, Door(mine))
+            self._doors.move_to_end(mine.jobs.owner)
+            while len(self._doors) > REMEMBERED:
+                self._doors.popitem(last=False)
+        return door

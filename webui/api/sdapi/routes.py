@@ -5,16 +5,16 @@ anywhere else in this program. What is not here is an error with a sentence, nev
 that is, and where this differs from A1111, docs/sdapi.md says.
 """
 
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import anyio.to_thread
-from fastapi import APIRouter
+from fastapi import APIRouter, Depends
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from webui.api import schemas, wire
 from webui.api.sdapi import answers, lists, options, png_info, txt2img
-from webui.api.sdapi.door import Door
+from webui.api.sdapi.door import Door, Doors
 from webui.api.sdapi.txt2img import NAMES
 from webui.api.wire import Refused
 from webui.studio import Studio
@@ -33,11 +33,11 @@ NOTHING: Final = ("refresh-checkpoints", "refresh-vae", "refresh-loras", "refres
 
 
 def router(studio: Studio) -> APIRouter:
-    """Make the routes over a studio."""
-    door = Door(studio)
+    """Make the routes over a studio; each request meets the door of its owner."""
+    doors = Doors(studio)
     found = APIRouter(route_class=wire.route(_error))
-    _add_making(found, door)
-    _add_options(found, door)
+    _add_making(found, doors)
+    _add_options(found, doors)
     _add_rest(found, studio)
     lists.add(found, PREFIX, studio)
     return found
@@ -52,11 +52,12 @@ def _error(request: Request, refused: Refused) -> Response:
     return JSONResponse({**told, "fields": fields}, refused.status)
 
 
-def _add_making(found: APIRouter, door: Door) -> None:
+def _add_making(found: APIRouter, doors: Doors) -> None:
     """Add what makes pictures, and what follows and stops it."""
+    Mine = Annotated[Door, Depends(doors.of)]
 
     @found.post(f"{PREFIX}/txt2img", openapi_extra=schemas.body(txt2img.schema()))
-    async def make(request: Request) -> Response:
+    async def make(request: Request, door: Mine) -> Response:
         """Make pictures and wait for them; who hangs up does not stop them."""
         body = wire.an_object(await wire.read(request))
         run = await anyio.to_thread.run_sync(door.begin, body)
@@ -67,7 +68,7 @@ def _add_making(found: APIRouter, door: Door) -> None:
         return await anyio.to_thread.run_sync(lambda: answers.pictures(run, door.finished(run)))
 
     @found.get(f"{PREFIX}/progress")
-    def progress(request: Request) -> JSONResponse:
+    def progress(request: Request, door: Mine) -> JSONResponse:
         """Say how far the newest request is."""
         skip = request.query_params.get("skip_current_image", "false").lower()
         if skip not in ("true", "false", "1", "0"):
@@ -75,34 +76,35 @@ def _add_making(found: APIRouter, door: Door) -> None:
         return JSONResponse(answers.progress(door.newest(), skip in ("false", "0")))
 
     @found.post(f"{PREFIX}/interrupt")
-    def interrupt() -> JSONResponse:
+    def interrupt(door: Mine) -> JSONResponse:
         """Stop the newest request."""
         door.interrupt()
         return JSONResponse({})
 
     @found.post(f"{PREFIX}/skip")
-    def skip() -> JSONResponse:
+    def skip(door: Mine) -> JSONResponse:
         """Abandon the picture at work."""
         door.skip()
         return JSONResponse(None)
 
     @found.post(f"{PREFIX}/reload-checkpoint")
-    def reload() -> JSONResponse:
+    def reload(door: Mine) -> JSONResponse:
         """Load the model before it is needed."""
         door.studio.jobs.warm(door.settings["model"])
         return JSONResponse({})
 
 
-def _add_options(found: APIRouter, door: Door) -> None:
+def _add_options(found: APIRouter, doors: Doors) -> None:
     """Add the options: what later requests begin with, until the program ends."""
+    Mine = Annotated[Door, Depends(doors.of)]
 
     @found.get(f"{PREFIX}/options")
-    def get_options() -> JSONResponse:
+    def get_options(door: Mine) -> JSONResponse:
         """Say how the options stand."""
         return JSONResponse(options.told(door.settings))
 
     @found.post(f"{PREFIX}/options", openapi_extra=schemas.body(options.schema()))
-    async def set_options(request: Request) -> JSONResponse:
+    async def set_options(request: Request, door: Mine) -> JSONResponse:
         """Set some of them, all or none."""
         body = wire.an_object(await wire.read(request))
         values = await anyio.to_thread.run_sync(options.read, body, door.find_model)
