@@ -126,6 +126,15 @@ def test_an_index_without_owners_is_filled_again(tmp_path: Path) -> None:
     again.close()
 
 
+def test_a_row_that_names_another_owner_than_its_file_is_read_again(tmp_path: Path) -> None:
+    kept = opened(tmp_path)
+    mine = kept.save(*made(recipe()), "", Lineage(owner=A))
+    kept._index.run(lambda db: db.execute("UPDATE files SET owner = ?", (B,)), writes=True)
+    assert kept.of(B).get(mine.id) is None
+    assert kept.of(A).get(mine.id) == mine
+    kept.close()
+
+
 def test_an_owner_s_newest_are_read_from_the_index_of_owners(tmp_path: Path) -> None:
     kept = opened(tmp_path)
     kept.save(*made(recipe()), "", Lineage(owner=A))

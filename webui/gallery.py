@@ -333,6 +333,8 @@ class Gallery:
             lineage = Lineage.from_json(row.lineage)
         except (ReseedError, ValueError) as error:
             raise DamagedRow(f"the row of {row.path} is not readable: {error}") from None
+        if row.owner != lineage.owner:
+            raise DamagedRow(f"the row of {row.path} names another owner than its lineage")
         path = self.outputs / row.path
         return Record(row.id, path, recipe, fingerprint, row.pixels_sha256, row.created, row.origin, lineage)
 

@@ -97,7 +97,10 @@ def _row_against(row: Row, file: File) -> Iterator[Found]:
         "seed": (row.seed, str(text.recipe.seed)),
         "recipe": (kept, text.recipe),
         "pixels' hash": (row.pixels_sha256, text.pixels_sha256),
-        "lineage": ((row.parent, row.lineage), (text.lineage.parent, text.lineage.to_json())),
+        "lineage": (
+            (row.parent, row.owner, row.lineage),
+            (text.lineage.parent, text.lineage.owner, text.lineage.to_json()),
+        ),
     }
     differing = [name for name, (here, there) in pairs.items() if here != there]
     if differing:

@@ -58,6 +58,7 @@ class Studio:
         self.preset_files = PresetFiles(shipped_presets(), settings.presets)
         self.jobs = Jobs(settings.journal, engine, self.gallery, self.drafts)
         self.jobs.limits = Limits() if settings.door.demo else None
+        catalog.hub = catalog.hub and not settings.door.demo  # no visitor makes this machine download a model
         self.checks = Checks(settings, catalog, self.jobs)
 
     def of(self, owner: str) -> Self:

@@ -17,6 +17,7 @@ from webui.api import gate, login, people
 from webui.api.people import NotLet, People, Throttle
 from webui.engine.checkpoints import Catalog
 from webui.engine.fake import FakeEngine
+from webui.errors import BadRecipe
 from webui.gallery import Record
 from webui.settings import Door, Settings
 from webui.studio import Studio
@@ -475,6 +476,23 @@ def test_a_visitor_s_uploads_and_bodies_are_bounded(demo: House) -> None:
     assert other.post("/who", content=iter([b"x"])).status_code == 411
     assert other.post("/who", headers={"content-length": "-1"}).status_code == 411
     assert other.post("/who").status_code == 200
+
+
+def test_a_program_in_a_demo_is_known_by_its_token(demo: House) -> None:
+    token = demo.app.state.people.token_for("5" * 32)
+    owners = {demo.owner(demo.client(), authorization=f"Bearer {token}") for _ in range(2)}
+    assert len(owners) == 1
+    answer = demo.client().get("/who", headers={"authorization": f"Bearer {token}"})
+    assert "set-cookie" not in answer.headers
+    assert "set-cookie" in demo.client().get("/who", headers={"authorization": "Bearer nothing"}).headers
+
+
+def test_no_visitor_makes_the_server_download_a_model(demo: House) -> None:
+    demo.owner(client := demo.client())
+    own = demo.studio.of(demo.owner(client))
+    with pytest.raises(BadRecipe, match="There is no model 'someone/large'"):
+        own.submit({**SMALL, "model": "someone/large"})
+    assert demo.studio.jobs.active() == []
 
 
 def test_who_keeps_no_cookie_is_counted_by_address(demo: House) -> None:

@@ -5,7 +5,7 @@ apart there is none without, and nothing but the gate decides who comes in. It i
 owner is empty and sees everything.
 
 With passwords, one comes in by the cookie that the login page gives, by ``Authorization: Basic`` or by a token in
-``Authorization: Bearer``. In a demo everybody comes in, and is known by a cookie from then on.
+``Authorization: Bearer``. In a demo everybody comes in, and is known from then on by a cookie, or by a token.
 """
 
 import base64
@@ -85,13 +85,13 @@ class Gate:
         found = self.people.user_of(asks.cookies.get(SESSION, ""), "session")
         if found is not None:
             return found
-        kind, _, shown = asks.headers.get("authorization", "").partition(" ")
-        if kind.lower() == "bearer":
-            found = self.people.user_of(shown.strip())
+        kind, shown = _authorization(asks)
+        if kind == "bearer":
+            found = self.people.user_of(shown)
             if found is None:
                 raise NotLet(401, "The token is not known, or too old. Get a new one.")
             return found
-        if kind.lower() == "basic":
+        if kind == "basic":
             return self.people.enter(*_basic(shown), _address(asks))
         raise NotLet(401, "Log in first.")
 
@@ -149,9 +149,11 @@ class Gate:
 
     async def _as_visitor(self, scope: Scope, receive: Receive, send: Send) -> None:
         asks = HTTPConnection(scope)
-        shown = asks.cookies.get(VISITOR, "")
-        known = bool(_TOKEN.match(shown))
-        token = shown if known else secrets.token_hex(16)
+        kind, shown = _authorization(asks)
+        named = self.people.user_of(shown) if kind == "bearer" else None  # a program, which keeps no cookies
+        token = named or asks.cookies.get(VISITOR, "")
+        known = bool(named or _TOKEN.match(token))
+        token = token if known else secrets.token_hex(16)
         scope["state"]["owner"] = owner_key(self.secret, f"visitor {token}")
         if self._path(scope) in OPEN:
             return await self.app(scope, receive, send)
@@ -183,10 +185,15 @@ def _told(status: int, code: str, sentence: str, retry_after: int = 0) -> Respon
     return JSONResponse({"error": {"code": code, "message": sentence}}, status, headers)
 
 
+def _authorization(asks: HTTPConnection) -> tuple[str, str]:
+    kind, _, shown = asks.headers.get("authorization", "").partition(" ")
+    return kind.lower(), shown.strip()
+
+
 def _basic(shown: str) -> tuple[str, str]:
     """Read what stands after ``Basic``; raise NotLet when it is no name and password."""
     try:
-        user, colon, password = base64.b64decode(shown.strip(), validate=True).decode().partition(":")
+        user, colon, password = base64.b64decode(shown, validate=True).decode().partition(":")
     except ValueError:
         colon = ""
     if not colon:

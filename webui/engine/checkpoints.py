@@ -97,8 +97,11 @@ class Checkpoint:
 class Catalog:
     """The models that are here, and in ``networks`` the LoRA and embedding files.
 
-    ``hashes`` is a JSON file in which hashes are remembered; it may be thrown away.
+    ``hashes`` is a JSON file in which hashes are remembered; it may be thrown away. Without ``hub`` a name of a model
+    elsewhere is none: nothing is downloaded.
     """
+
+    hub = True
 
     def __init__(
         self,
@@ -177,7 +180,7 @@ class Catalog:
             )
 
     def _elsewhere(self, name: str) -> Checkpoint:
-        if _HUB_ID.match(name):
+        if self.hub and _HUB_ID.match(name):
             return Checkpoint(name, None, "hub", "", 512, 512)
         here = self.names()
         listed = ", ".join(here) if here else "none"
