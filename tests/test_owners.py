@@ -19,7 +19,7 @@ from webui.engine.checkpoints import Catalog
 from webui.engine.fake import FakeEngine
 from webui.errors import JobError, PictureError, StorageError
 from webui.gallery import Gallery, Record
-from webui.journal import Journal
+from webui.journal import Journal, Key
 from webui.lineage import Lineage
 from webui.search import Search
 from webui.settings import Settings
@@ -172,17 +172,19 @@ def test_another_s_job_is_as_unknown_as_one_that_never_was(studio: Studio) -> No
 
 def test_an_owner_is_kept_with_jobs_and_pictures_through_a_restart(tmp_path: Path) -> None:
     house = House(tmp_path, start=False)
-    job = house.jobs.of(A).submit(recipes(1), "key", Lineage(owner=B)).job  # who asks is the owner, whatever is said
+    job = (
+        house.jobs.of(A).submit(recipes(1), Key("key"), Lineage(owner=B)).job
+    )  # who asks is the owner, whatever is said
     house = house.again()
     (record,) = list(house.jobs.of(A).watch(job))[-1].records
     assert (record.lineage.owner, house.gallery.of(A).recent()) == (A, [record])
     house = house.again()
-    assert house.jobs.of(A).submit(recipes(1), "key").job == job
+    assert house.jobs.of(A).submit(recipes(1), Key("key")).job == job
     with pytest.raises(JobError, match="There is no job"):
         house.jobs.of(B).progress(job)
     with pytest.raises(JobError, match="The key 'key' was used"):
-        house.jobs.of(A).submit(recipes(2), "key")
-    assert house.jobs.of(B).submit(recipes(2), "key").job != job
+        house.jobs.of(A).submit(recipes(2), Key("key"))
+    assert house.jobs.of(B).submit(recipes(2), Key("key")).job != job
     house.close()
 
 

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
+from tests.api.test_app import ADDRESS
 from tests.api.test_gate import USERS, House, basic, demo, house
 from tests.browser.steps import STILL
 from webui.limits import RETRY
@@ -113,6 +114,17 @@ def test_the_door_for_a1111_is_one_for_each_owner(house: House) -> None:
     assert counts == [0, 0]
     owners = [house.studio.of(house.owner(client, **who)) for who in (ann, bob)]
     assert [own.gallery.count() for own in owners] == [1, 0]
+
+
+def test_a_demo_knows_a_program_by_its_token(demo: House) -> None:
+    client = TestClient(demo.app, base_url=ADDRESS, cookies={})
+    one, other = (
+        {"authorization": f"Bearer {demo.client().post('/ims/token/v3').json()['access_token']}"} for _ in "ab"
+    )
+    job = client.post("/v3/images/generate-async", json=SMALL, headers=one).json()
+    assert demo.client().get(job["statusUrl"], headers=one).status_code == 200
+    assert demo.client().get(job["statusUrl"], headers=other).status_code == 404
+    assert demo.client().get(job["statusUrl"]).status_code == 404
 
 
 def test_a_demo_s_limits_are_told_at_every_door(demo: House) -> None:
