@@ -363,6 +363,23 @@ def test_a_full_disk_is_a_reason(house: House, monkeypatch: pytest.MonkeyPatch) 
     last = house.ended(house.jobs.submit(recipes(1)).job)
     assert (last.status, last.code) == ("failed", "storage")
     assert "0 MB left" in (last.error or "")
+
+
+def test_a_full_disk_holds_the_line_up_until_there_is_room(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    usage, free = namedtuple("usage", "total used free"), [0]
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(1, 1, free[0]))
+    monkeypatch.setattr("webui.jobs.PAUSE", 0.02)
+    first, second = (house.jobs.submit(recipes(1, seed=seed)).job for seed in (1, 2))
+    assert house.ended(first).code == "storage"
+    progress = house.jobs.progress(second)
+    while not progress.held:
+        progress = house.jobs.wait(second, progress.seq, 5)
+    assert progress.status == "pending"
+    assert house.jobs.wait(second, progress.seq, 0.2).seq == progress.seq, "it is told once, and nothing is begun"
+    free[0] = 10**12
+    assert house.ended(second).status == "succeeded"
+    assert not house.jobs.progress(second).held
+    assert house.ended(house.jobs.submit(recipes(1, seed=3)).job).status == "succeeded"
     monkeypatch.undo()
     assert house.ended(house.jobs.submit(recipes(1)).job).status == "succeeded"
 

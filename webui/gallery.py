@@ -178,6 +178,13 @@ class Gallery:
         durable.replace(target, _small(record.path, size), "The thumbnail")
         return target
 
+    def has_room(self) -> bool:
+        """Say whether the disk of the outputs has room for more; True while that cannot be asked."""
+        try:
+            return shutil.disk_usage(self.outputs).free >= 2 * RESERVE
+        except OSError:  # the folder is gone: it is made anew with the next picture
+            return True
+
     # Writing
 
     def _write(self, data: bytes, seed: int) -> Path:

@@ -33,14 +33,14 @@ from PIL import Image
 
 from webui.drafts import Drafts
 from webui.engine import Engine, Step
-from webui.errors import EngineError, JobError, ReseedError, ShuttingDown, UnknownJob, shown
+from webui.errors import JobError, ReseedError, ShuttingDown, StorageError, UnknownJob, shown
 from webui.fingerprint import Fingerprint
 from webui.gallery import Gallery, Record
-from webui.journal import ENDED, OPEN, Entry, Journal, Key, Kind, Order, Status
+from webui.journal import ENDED, OPEN, Entry, Item, Journal, Key, Kind, Order, Status
 from webui.limits import Limits
 from webui.line import Line
 from webui.lineage import UNKNOWN, Lineage
-from webui.making import Maker, jpeg
+from webui.making import Maker, attempt, jpeg
 from webui.progress import Pace, Progress, State
 from webui.recipe import Recipe
 
@@ -48,6 +48,8 @@ MAX_ATTEMPTS: Final = 2
 """A picture at which the process died this often is not tried again: it may be what kills it."""
 LEAP: Final = 1_000_000
 """What a restart adds to ``seq``: more than the steps since it was last written down."""
+PAUSE: Final = 2.0
+"""Seconds between two looks whether a full disk has room again."""
 
 _log = logging.getLogger(__name__)
 
@@ -112,7 +114,7 @@ class Jobs:
         with self._changed:
             self._must_be_open()
             if key is not None:
-                key = self._own(replace(key, digest=key.digest or order.digest))
+                key = replace(key, digest=key.digest or order.digest, owner=self.owner)
                 if (found := self._journal.by_key(key)) is not None:
                     return self.progress(found)
             self._must_admit(order.recipes, kind)
@@ -131,11 +133,7 @@ class Jobs:
 
     def keyed(self, key: Key) -> Progress | None:
         """Return the job accepted with a key, or None; raise KeyReused when its digest is another than the key's."""
-        return self.progress(job) if (job := self._journal.by_key(self._own(key))) else None
-
-    def _own(self, key: Key) -> Key:
-        """Return a key as the journal holds it: an owner's keys are their own."""
-        return replace(key, text=f"{self.owner}:{key.text}") if self.owner else key
+        return self.progress(job) if (job := self._journal.by_key(replace(key, owner=self.owner))) else None
 
     def progress(self, job: str) -> Progress:
         """Say where a job stands; raise UnknownJob when there is none of this id."""
@@ -225,7 +223,8 @@ class Jobs:
 
     def _progress(self, state: State) -> Progress:
         line = self._line.until(state)
-        return state.progress(sum(ahead.status == "pending" for ahead in line[:-1]), self.pace.seconds(line))
+        ahead = sum(one.status == "pending" for one in line[:-1])
+        return state.progress(ahead, self.pace.seconds(line), self._line.full)
 
     def _touch(self, state: State) -> None:
         state.seq += 1
@@ -263,17 +262,7 @@ class Jobs:
         """Settle the pictures that were at work when the process died, queue the rest."""
         state = State.of(entry, self._gallery.get)
         state.seq += LEAP
-        lost = False
-        for item in entry.items:
-            if item.status != "running":
-                continue
-            if record := self._gallery.find_origin(item.origin):
-                self._journal.finish_item(entry.id, item.number, record.id, record.pixels_sha256)
-                state.settle(item.number, record)
-            elif item.attempt >= MAX_ATTEMPTS:
-                lost = True
-            else:
-                self._journal.release_item(entry.id, item.number, counted=True)
+        lost = not all(self._found_again(state, item) for item in entry.items if item.status == "running")
         if not state.left:
             self._move(state, "succeeded", *OPEN)
         elif entry.status == "canceling":
@@ -290,6 +279,17 @@ class Jobs:
             self._line.join(state)
             self._line.first = self._line.first or (state.job if entry.seq > 1 else "")
 
+    def _found_again(self, state: State, item: Item) -> bool:
+        """Settle a picture that was saved when the process died, or let it be made again; False when it may not be."""
+        if record := self._gallery.find_origin(item.origin):
+            self._journal.finish_item(state.job, item.number, record.id, record.pixels_sha256)
+            state.settle(item.number, record)
+        elif item.attempt < MAX_ATTEMPTS:
+            self._journal.release_item(state.job, item.number, counted=True)
+        else:
+            return False
+        return True
+
     # The worker's thread
 
     def _work(self) -> None:
@@ -299,41 +299,39 @@ class Jobs:
                     self._changed.wait_for(lambda: self._line.closing or self._models or self._line.queue)
                     if self._line.closing:
                         return
+                    if self._line.full:
+                        self._hold(not self._gallery.has_room())
+                    if self._line.full:
+                        self._changed.wait(PAUSE)
+                        continue
                     model = self._models.pop(0) if self._models else None
                     state = self._line.order()[0] if model is None and self._line.queue else None
                 if model is not None:
-                    self._attempt(partial(self._engine.warm, model))
+                    attempt(partial(self._engine.warm, model))
                 elif state is not None:
                     self._run(state)
         finally:
             self._journal.close()
 
-    def _attempt(self, work: Callable[[], object]) -> ReseedError | None:
-        """Do some work and return what went wrong; whatever it is, the worker lives on."""
-        try:
-            work()
-        except ReseedError as error:
-            _log.warning("%s", error)
-            return error
-        except Exception as error:  # the one broad except of the house: a fault must not end the worker
-            _log.exception("A fault in the worker")
-            return EngineError(
-                f"The picture could not be made because of a fault in the program ({type(error).__name__}: "
-                f"{shown(str(error), 200)}). The log has the details; the queue goes on."
-            )
-        return None
-
     def _run(self, state: State) -> None:
         """Make the pictures of the job whose turn it is and end it, whatever happens."""
-        error = self._attempt(partial(self._begin, state)) or self._make_all(state)
-        error = error or self._attempt(partial(self._finish, state))
+        error = attempt(partial(self._begin, state)) or self._make_all(state)
+        error = error or attempt(partial(self._finish, state))
         with self._changed:
             if self._line.closing or (error is None and state.status in ENDED):
                 return  # what a closing program leaves is taken up at the next start
             error = error or JobError("The job was lost: the journal no longer knows it.")
-            self._attempt(partial(self._move, state, "failed", *OPEN, error=str(error), code=error.code))
+            attempt(partial(self._move, state, "failed", *OPEN, error=str(error), code=error.code))
             if state.status in OPEN:  # the journal cannot be written: say it all the same
                 self._moved(state, "failed", str(error), error.code)
+            self._hold(isinstance(error, StorageError) and not self._gallery.has_room())
+
+    def _hold(self, full: bool) -> None:
+        """Note that a full disk holds the line up, or no longer, and tell those who wait."""
+        if full != self._line.full:
+            self._line.full = full
+            for state in self._line.of(""):
+                self._touch(state)
 
     def _begin(self, state: State) -> None:
         with self._changed:
@@ -343,9 +341,9 @@ class Jobs:
     def _make_all(self, state: State) -> ReseedError | None:
         """Make what is left of a job; return the error that ends it. In a sweep one that is lost leaves its place."""
         for number in tuple(state.left):
-            error = self._attempt(partial(self._make, state, number))
+            error = attempt(partial(self._make, state, number))
             if error is not None and state.kind == "sweep" and len(state.recipes) > 1:
-                error = self._attempt(partial(self._spare, state, number, error))
+                error = attempt(partial(self._spare, state, number, error))
             if error is not None or number in state.left:
                 return error
         return None

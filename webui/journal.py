@@ -104,12 +104,20 @@ class Order:
 class Key:
     """What makes an order idempotent: a text of the client's own, and the digest of what it asked for.
 
+    An ``owner``'s keys are their own: another's of the same text are other keys.
+
     Without a digest that of the order counts. A request whose seeds are drawn needs one of its own: it comes to other
     recipes each time. Raises JobError for a text that cannot be kept.
     """
 
     text: str
     digest: str = ""
+    owner: str = ""
+
+    @property
+    def kept(self) -> str:
+        """The key as the journal keeps it."""
+        return f"{self.owner}:{self.text}" if self.owner else self.text
 
     def __post_init__(self) -> None:
         """Check the text."""
@@ -235,7 +243,7 @@ class Journal:
         """Write a new, pending job."""
         items = [(job, number, recipe.to_json(), origin(job, number)) for number, recipe in enumerate(order.recipes)]
         lineage = order.lineage.to_json()
-        text, digest = (None, order.digest) if key is None else (key.text, key.digest or order.digest)
+        text, digest = (None, order.digest) if key is None else (key.kept, key.digest or order.digest)
         with self._transaction() as db:
             db.execute(
                 "INSERT INTO jobs (id, key, digest, status, seq, created, lineage, kind, about) "
@@ -247,7 +255,7 @@ class Journal:
     def by_key(self, key: Key) -> str | None:
         """Return the job that was accepted with a key; raise KeyReused when its digest is another than the key's."""
         with self._transaction() as db:
-            found = db.execute("SELECT id, digest FROM jobs WHERE key = ?", (key.text,)).fetchone()
+            found = db.execute("SELECT id, digest FROM jobs WHERE key = ?", (key.kept,)).fetchone()
         if found is None:
             return None
         if key.digest and key.digest != found[1]:

@@ -21,13 +21,15 @@ REMEMBERED: Final = 100
 class Line:
     """Jobs by id, and those that have not ended, as they came. Whoever uses it holds a lock.
 
-    ``first`` was begun before a restart and is taken up before the others; ``closing`` when the program ends.
+    ``first`` was begun before a restart and is taken up before the others; ``closing`` when the program ends, ``full``
+    while a full disk holds all of them up.
     """
 
     known: dict[str, State] = field(default_factory=dict)
     queue: list[str] = field(default_factory=list)
     first: str = ""
     closing: bool = False
+    full: bool = False
     _ring: list[str] = field(default_factory=list)
 
     def join(self, state: State) -> None:

@@ -7,14 +7,14 @@ made again to be compared never comes from a draft.
 
 import io
 import logging
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from dataclasses import replace
 
 from PIL import Image
 
 from webui.drafts import Drafts
 from webui.engine import Engine, Step
-from webui.errors import DraftError, EngineError
+from webui.errors import DraftError, EngineError, ReseedError, shown
 from webui.gallery import Gallery, Record
 from webui.journal import origin
 from webui.lineage import Lineage
@@ -73,3 +73,19 @@ def jpeg(preview: Image.Image) -> bytes:
     buffer = io.BytesIO()
     preview.convert("RGB").save(buffer, "JPEG", quality=85)
     return buffer.getvalue()
+
+
+def attempt(work: Callable[[], object]) -> ReseedError | None:
+    """Do some work of the worker's and return what went wrong; whatever it is, the worker lives on."""
+    try:
+        work()
+    except ReseedError as error:
+        _log.warning("%s", error)
+        return error
+    except Exception as error:  # the one broad except of the house: a fault must not end the worker
+        _log.exception("A fault in the worker")
+        return EngineError(
+            f"The picture could not be made because of a fault in the program ({type(error).__name__}: "
+            f"{shown(str(error), 200)}). The log has the details; the queue goes on."
+        )
+    return None

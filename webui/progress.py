@@ -28,7 +28,7 @@ class Progress:
     is the number of waiting jobs ahead: 0 when it is next or running. ``eta`` is in seconds until the job ends, None
     before anything was measured. ``made`` are the finished pictures, ``drafts`` the keys of those that were only begun
     and ``failed`` the sentences of those that could not be made, each with its number in ``recipes``, in order.
-    ``lineage`` says where the recipes came from.
+    ``lineage`` says where the recipes came from. ``held`` says that a full disk holds the line up.
     """
 
     job: str
@@ -51,6 +51,7 @@ class Progress:
     drafts: tuple[tuple[int, str], ...] = ()
     failed: tuple[tuple[int, str], ...] = ()
     lineage: Lineage = UNKNOWN
+    held: bool = False
 
     @property
     def records(self) -> tuple[Record, ...]:
@@ -148,8 +149,8 @@ class State:
         self.settle(number, None)
         self.failed[number] = error
 
-    def progress(self, position: int, eta: float | None) -> Progress:
-        """Tell those who watch where the job stands; ``position`` and ``eta`` depend on those before it."""
+    def progress(self, position: int, eta: float | None, held: bool = False) -> Progress:
+        """Tell those who watch where the job stands; ``position``, ``eta`` and ``held`` are the line's."""
         return Progress(
             job=self.job,
             status=self.status,
@@ -171,6 +172,7 @@ class State:
             drafts=tuple(sorted(self.drafts.items())),
             failed=tuple(sorted(self.failed.items())),
             lineage=self.lineage,
+            held=held and self.status == "pending",
         )
 
 

@@ -212,6 +212,8 @@ def _live_region(said: str) -> str:
 
 def line(job: Progress) -> str:
     """Say where a job stands, with the numbers that change at each step."""
+    if job.held:
+        return "The disk is full: this goes on as soon as there is room"
     if job.status == "pending":
         ahead = job.position
         jobs = "1 job is" if ahead == 1 else f"{ahead} jobs are"
