@@ -10,12 +10,14 @@ from typing import Any, Final
 
 import gradio as gr
 from fastapi import FastAPI
+from starlette.routing import Mount
 
 from webui.axes import labels
 from webui.recipe import PARAMS
 from webui.studio import Studio
 from webui.ui import exploring, form, history, holding, presets, speeds, sweeping, views, wiring
 from webui.ui.form import Form
+from webui.ui.front import Front
 from webui.ui.handlers import Handlers
 from webui.ui.recall import Found
 from webui.ui.theme import theme
@@ -59,7 +61,7 @@ def build(studio: Studio) -> gr.Blocks:
 
 def mount(app: FastAPI, studio: Studio) -> FastAPI:
     """Put the page at the root of an application whose own routes were declared before."""
-    return gr.mount_gradio_app(  # type: ignore[no-any-return]
+    mounted: FastAPI = gr.mount_gradio_app(
         app,
         build(studio),
         path="/",
@@ -72,6 +74,10 @@ def mount(app: FastAPI, studio: Studio) -> FastAPI:
         css="".join(map(_file, ("style.css", "compare.css", "explore.css", "sweep.css"))),
         head=_head(studio),
     )
+    for route in mounted.routes:
+        if isinstance(route, Mount):
+            route.app = Front(route.app)
+    return mounted
 
 
 def _tools(*tools: tuple[str, str, str]) -> str:
