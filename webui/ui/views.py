@@ -69,10 +69,20 @@ def seeds(records: Iterable[Record], limit: int) -> str:
     for record in records:
         first.setdefault(record.recipe.seed, record)
     items = "".join(
-        f'<li data-key="{seed}">{chip(seed, record.id, f"{_thumbnail(record)}<span>{seed}</span>")}</li>'
+        f'<li data-key="{seed}">{chip(seed, record.id, f"{_thumbnail(record)}<span>{short(seed)}</span>")}</li>'
         for seed, record in islice(first.items(), limit)
     )
     return f'<ul class="seeds" aria-label="Recent seeds">{items}</ul>' if items else f'<p class="word">{NO_SEEDS}</p>'
+
+
+def short(seed: int) -> str:
+    """Write a seed in at most ten characters: of a long one both ends, since neighbours differ at the last.
+
+    >>> short(4294967295), short(2**64 - 1)
+    ('4294967295', '184…51615')
+    """
+    text = str(seed)
+    return text if len(text) <= 10 else f"{text[:3]}…{text[-5:]}"
 
 
 def _thumbnail(record: Record) -> str:
