@@ -284,7 +284,7 @@ class _Reader:
 
     def _sampler(self) -> dict[str, Any]:
         """Read sampler and schedule; a schedule at the end of a sampler's name counts, as in A1111."""
-        field = "sampler_name" if self.body.get("sampler_name") else "sampler_index"
+        field = "sampler_index" if self.body.get("sampler_name") in (None, "") else "sampler_name"
         name, wanted = self.text(field), self.text("scheduler")
         found: dict[str, Any] = {}
         named = None
