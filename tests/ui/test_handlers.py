@@ -146,6 +146,13 @@ def test_a_watch_ends_with_the_picture_its_seed_and_the_history(handlers: Handle
     assert page["stop"]["interactive"] is False
 
 
+def test_whether_something_can_be_stopped_is_told_at_each_look(handlers: Handlers) -> None:
+    memory, _ = handlers.submit(request(), [], "", *arguments(handlers.studio, seed="1-3"))
+    looks = drain(handlers.follow(memory, request()))
+    assert len(looks) > 3
+    assert [look["stop"]["interactive"] for look in looks] == [True] * (len(looks) - 1) + [False]
+
+
 def test_previews_are_drawn_in_the_stage_and_leave_no_file(handlers: Handlers) -> None:
     handlers.studio.engine.delay = 0.15  # type: ignore[attr-defined]
     memory, _ = handlers.submit(request(), [], "", *arguments(handlers.studio, seed="42"))

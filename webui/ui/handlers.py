@@ -36,6 +36,9 @@ VIEW: Final = (
     *("history", "branch", "seeds", "details", "stop"),
 )
 """The outputs of everything that draws, in this order."""
+TOLD: Final = "stop"
+"""The one output that is told at each look, changed or not: on a busy machine a page (gradio 6.31) now and then lost
+that the button may be pressed, when the next look came in the same frame, and nothing could be stopped."""
 
 
 class Handlers:
@@ -150,7 +153,8 @@ class Handlers:
                 made = count
                 if not self.desk.watching(request, number):
                     return
-                yield [gr.skip() if new in (None, old) else new for new, old in zip(drawn, before, strict=True)]
+                looks = zip(VIEW, drawn, before, strict=True)
+                yield [gr.skip() if new is None or (new == old and name != TOLD) else new for name, new, old in looks]
                 before = [old if new is None else new for new, old in zip(drawn, before, strict=True)]
                 continue  # a picture picked meanwhile is drawn before the last look ends the watch
             if all(job.done for job in [*jobs, *again]):
