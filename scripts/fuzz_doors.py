@@ -3,8 +3,9 @@
     pip install schemathesis && python scripts/fuzz_doors.py [--seconds 600] [--examples 400]
 
 Serves them over an empty folder, with an engine that draws no real pictures, on a free port of 127.0.0.1, and lets
-schemathesis send what the description allows and what it does not. Exits with 1 when any answer is a server's error;
-501 is none: it is how the door for A1111's clients says what is not here.
+schemathesis send what the description allows and what it does not. Exits with 1 when any answer is a server's error,
+with 130 when the time was over first, and its report says what was found by then. 501 is no error: it is how the door
+for A1111's clients says what is not here.
 """
 
 import argparse
