@@ -2,9 +2,11 @@
 
 import base64
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pytest
 from starlette.testclient import TestClient
 
 from webui import png
@@ -49,3 +51,11 @@ def refused(client: TestClient, fields: dict[str, Any]) -> dict[str, Any]:
     state = client.get(f"{V1}progress").json()["state"]
     assert (state["job_count"], state["job_timestamp"]) == (0, "0")
     return {**body, "status": answer.status_code}
+
+
+@pytest.fixture
+def studio(tmp_path: Path) -> Iterator[Studio]:
+    """Open a studio with a style, and close it at the end."""
+    studio = opened(tmp_path)
+    yield studio
+    studio.close()

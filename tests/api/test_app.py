@@ -34,13 +34,6 @@ def opened(folder: Path, host: str = "127.0.0.1", door: Door = DOORS["open"]) ->
 
 
 @pytest.fixture
-def studio(tmp_path: Path) -> Iterator[Studio]:
-    studio = opened(tmp_path)
-    yield studio
-    studio.close()
-
-
-@pytest.fixture
 def client(studio: Studio) -> TestClient:
     return TestClient(changing(studio), base_url=ADDRESS)
 

@@ -1,8 +1,6 @@
 """Firefly's manner: what its clients send is understood or refused with a sentence, and what they read is there."""
 
 import threading
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,18 +13,6 @@ from webui.studio import Studio
 
 SMALL: dict[str, Any] = {"prompt": "a lake", "size": {"width": 64, "height": 64}, "reseed": {"steps": 2}}
 GENERATE = "/v3/images/generate-async"
-
-
-@pytest.fixture
-def studio(tmp_path: Path) -> Iterator[Studio]:
-    studio = opened(tmp_path)
-    yield studio
-    studio.close()
-
-
-@pytest.fixture
-def client(studio: Studio) -> TestClient:
-    return TestClient(create(studio), base_url=ADDRESS)
 
 
 def made(client: TestClient, **body: Any) -> dict[str, Any]:

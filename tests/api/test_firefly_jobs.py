@@ -22,24 +22,12 @@ from webui.studio import Studio
 
 
 @pytest.fixture
-def studio(tmp_path: Path) -> Iterator[Studio]:
-    studio = opened(tmp_path)
-    yield studio
-    studio.close()
-
-
-@pytest.fixture
 def slow(tmp_path: Path) -> Iterator[Studio]:
     """A studio whose steps take long enough to look at."""
     studio = Studio(Settings(data_dir=tmp_path / "slow"), FakeEngine(delay=0.05), Catalog(tmp_path / "models"))
     studio.start()
     yield studio
     studio.close()
-
-
-@pytest.fixture
-def client(studio: Studio) -> TestClient:
-    return TestClient(create(studio), base_url=ADDRESS)
 
 
 def events(text: str) -> list[tuple[str, str, Any]]:

@@ -4,7 +4,6 @@ import base64
 import json
 import threading
 import uuid
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,18 +23,6 @@ OTHER = "39d7207a-87ef-4c93-8082-1431f9c1dc98"
 TASK: dict[str, Any] = {
     "taskType": "imageInference", "positivePrompt": "a lake", "steps": 2, "width": 64, "height": 64,
 }  # fmt: skip
-
-
-@pytest.fixture
-def studio(tmp_path: Path) -> Iterator[Studio]:
-    studio = opened(tmp_path)
-    yield studio
-    studio.close()
-
-
-@pytest.fixture
-def client(studio: Studio) -> TestClient:
-    return TestClient(create(studio), base_url=ADDRESS)
 
 
 def ask(client: TestClient, *tasks: Any) -> tuple[int, list[Any], list[Any]]:

@@ -1,26 +1,15 @@
 """The doors described: the same members that their bodies have, with the bounds of the parameters' declarations."""
 
 import re
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
 
-from tests.api.test_app import ADDRESS, opened
-from webui.api.app import create
 from webui.recipe import PARAMS
 from webui.seeds import MAXIMUM
 
 JSON = "application/json"
-
-
-@pytest.fixture
-def client(tmp_path: Path) -> Iterator[TestClient]:
-    studio = opened(tmp_path)
-    yield TestClient(create(studio), base_url=ADDRESS)
-    studio.close()
 
 
 def described(client: TestClient, path: str) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 from starlette.testclient import TestClient
 
-from tests.api.a1111 import SMALL, V1, made, opened, recipes
+from tests.api.a1111 import SMALL, V1, made, opened, recipes, studio
 from tests.api.test_app import ADDRESS
 from tests.test_jobs import Gated
 from webui import png
@@ -23,17 +23,7 @@ from webui.api.wire import Refused
 from webui.recipe import Recipe
 from webui.studio import Studio
 
-
-@pytest.fixture
-def studio(tmp_path: Path) -> Iterator[Studio]:
-    studio = opened(tmp_path)
-    yield studio
-    studio.close()
-
-
-@pytest.fixture
-def client(studio: Studio) -> TestClient:
-    return TestClient(create(studio), base_url=ADDRESS)
+__all__ = ["studio"]
 
 
 # ---- pictures ----------------------------------------------------------------------------------------------

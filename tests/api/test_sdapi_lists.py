@@ -1,12 +1,11 @@
 """Options and lists for A1111's clients: what is told is so, and what is set acts."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from starlette.testclient import TestClient
 
-from tests.api.a1111 import V1, made, opened, recipes
+from tests.api.a1111 import V1, made, recipes, studio
 from tests.api.test_app import ADDRESS
 from webui.api.app import create
 from webui.api.sdapi import lists, options, routes, txt2img
@@ -15,17 +14,7 @@ from webui.engine.fake import FakeEngine
 from webui.settings import Settings
 from webui.studio import Studio
 
-
-@pytest.fixture
-def studio(tmp_path: Path) -> Iterator[Studio]:
-    studio = opened(tmp_path)
-    yield studio
-    studio.close()
-
-
-@pytest.fixture
-def client(studio: Studio) -> TestClient:
-    return TestClient(create(studio), base_url=ADDRESS)
+__all__ = ["studio"]
 
 
 def test_options_are_told_set_and_act_on_later_requests(client: TestClient) -> None:

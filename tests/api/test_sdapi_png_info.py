@@ -3,30 +3,15 @@
 import base64
 import io
 import json
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from PIL import Image
 from starlette.testclient import TestClient
 
-from tests.api.a1111 import V1, made, opened
-from tests.api.test_app import ADDRESS
+from tests.api.a1111 import V1, made, studio
 from webui import png
-from webui.api.app import create
-from webui.studio import Studio
 
-
-@pytest.fixture
-def studio(tmp_path: Path) -> Iterator[Studio]:
-    studio = opened(tmp_path)
-    yield studio
-    studio.close()
-
-
-@pytest.fixture
-def client(studio: Studio) -> TestClient:
-    return TestClient(create(studio), base_url=ADDRESS)
+__all__ = ["studio"]
 
 
 def test_a_picture_says_what_made_it(client: TestClient) -> None:

@@ -8,18 +8,13 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
-from tests.api.a1111 import SMALL, V1, opened, refused
+from tests.api.a1111 import SMALL, V1, opened, refused, studio
 from tests.api.test_app import ADDRESS
 from tests.test_jobs import Failing
 from webui.api.app import create
 from webui.studio import Studio
 
-
-@pytest.fixture
-def studio(tmp_path: Path) -> Iterator[Studio]:
-    studio = opened(tmp_path)
-    yield studio
-    studio.close()
+__all__ = ["studio"]
 
 
 @pytest.fixture

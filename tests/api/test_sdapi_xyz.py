@@ -2,30 +2,19 @@
 
 import base64
 import io
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from PIL import Image
 from starlette.testclient import TestClient
 
-from tests.api.a1111 import V1, made, opened, recipes, refused
+from tests.api.a1111 import V1, made, opened, recipes, refused, studio
 from tests.api.test_app import ADDRESS
 from tests.test_jobs import Failing
 from webui.api.app import create
 from webui.studio import Studio
 
-
-@pytest.fixture
-def studio(tmp_path: Path) -> Iterator[Studio]:
-    studio = opened(tmp_path)
-    yield studio
-    studio.close()
-
-
-@pytest.fixture
-def client(studio: Studio) -> TestClient:
-    return TestClient(create(studio), base_url=ADDRESS)
+__all__ = ["studio"]
 
 
 def test_a_plot_is_a_sweep_with_its_grid(client: TestClient, studio: Studio) -> None:

@@ -1,7 +1,5 @@
 """What the JSON doors share: bodies that are not plain JSON are refused, errors become one answer, jobs are awaited."""
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,18 +7,10 @@ from fastapi import APIRouter, FastAPI
 from starlette.requests import Request
 from starlette.testclient import TestClient
 
-from tests.api.test_app import opened
 from webui.api import wire
 from webui.errors import BadRecipe, BadValue, EngineError
 from webui.recipe import Recipe
 from webui.studio import Studio
-
-
-@pytest.fixture
-def studio(tmp_path: Path) -> Iterator[Studio]:
-    studio = opened(tmp_path)
-    yield studio
-    studio.close()
 
 
 @pytest.fixture
