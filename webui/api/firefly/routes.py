@@ -38,6 +38,13 @@ _SEQ: Final = re.compile(r'(?:W/)?"?([0-9]{1,18})"?\Z')
 def router(studio: Studio) -> APIRouter:
     """Make the routes over a studio; each request sees what its owner may."""
     made = APIRouter(route_class=wire.route(lambda request, refused: wire.problem(refused)))
+    _add_making(made, studio)
+    _add_following(made, studio)
+    return made
+
+
+def _add_making(made: APIRouter, studio: Studio) -> None:
+    """Add what is asked for: tokens, and jobs that are waited for or not."""
     described = schemas.body(reading.schema())
 
     @made.post("/ims/token/v3")
@@ -64,6 +71,10 @@ def router(studio: Studio) -> APIRouter:
         if progress.status == "succeeded":
             return JSONResponse(answers.result(progress, _base(request)), headers=_replayed(replayed))
         return wire.problem(_unfinished(progress), jobId=URN + progress.job)
+
+
+def _add_following(made: APIRouter, studio: Studio) -> None:
+    """Add what follows a job and stops it."""
 
     @made.get("/v3/status/{job}")
     async def status(job: str, request: Request) -> Response:
@@ -98,8 +109,6 @@ def router(studio: Studio) -> APIRouter:
         stream = _stream(jobs, progress, known, _base(request))
         headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
         return StreamingResponse(stream, media_type="text/event-stream", headers=headers)
-
-    return made
 
 
 async def _accept(studio: Studio, request: Request) -> tuple[Progress, bool]:
