@@ -22,6 +22,7 @@ import uvicorn
 from webui.api.app import create
 from webui.engine.checkpoints import Catalog
 from webui.engine.fake import FakeEngine
+from webui.serve import config
 from webui.settings import Settings
 from webui.studio import Studio
 
@@ -43,7 +44,7 @@ def main() -> int:
         studio = Studio(Settings(data_dir=folder / "data"), FakeEngine(), Catalog(folder / "models"))
         studio.start()
         listener = socket.create_server(("127.0.0.1", 0))
-        server = uvicorn.Server(uvicorn.Config(create(studio), log_level="error"))
+        server = uvicorn.Server(config(create(studio)))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
         thread.start()
         address = f"http://127.0.0.1:{listener.getsockname()[1]}/openapi.json"

@@ -22,7 +22,7 @@ from playwright.sync_api import Page, sync_playwright
 
 from webui.engine.checkpoints import Catalog
 from webui.engine.fake import FakeEngine
-from webui.serve import application
+from webui.serve import application, config
 from webui.settings import Settings
 from webui.studio import Studio
 
@@ -48,7 +48,7 @@ def served(data: Path, engine: str, delay: float) -> Iterator[str]:
     studio = Studio(settings, fake, catalog) if engine == "fake" else Studio.open(settings)
     studio.start()
     listener = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(application(studio), log_level="warning", timeout_graceful_shutdown=1))
+    server = uvicorn.Server(config(application(studio)))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()
     try:

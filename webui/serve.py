@@ -9,6 +9,7 @@ import secrets
 import socket
 import sys
 import threading
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from fastapi import FastAPI
@@ -16,6 +17,9 @@ from fastapi import FastAPI
 from webui.errors import StorageError
 from webui.settings import Settings
 from webui.studio import Studio
+
+if TYPE_CHECKING:
+    import uvicorn
 
 
 def application(studio: Studio) -> FastAPI:
@@ -25,6 +29,19 @@ def application(studio: Studio) -> FastAPI:
     from webui.ui import page
 
     return page.mount(app.create(studio), studio)
+
+
+def config(app: FastAPI) -> "uvicorn.Config":
+    """Say how an application is served.
+
+    What a proxy says is read by webui.api.proxy, and only when a person said that there is one. A line that nobody uses
+    stays open for longer than a proxy keeps its own (nginx: 60 seconds), so that none asks on one just being closed.
+    """
+    import uvicorn
+
+    return uvicorn.Config(
+        app, log_level="warning", timeout_graceful_shutdown=3, timeout_keep_alive=75, proxy_headers=False
+    )
 
 
 def serve(settings: Settings) -> int:
@@ -40,9 +57,7 @@ def serve(settings: Settings) -> int:
     try:
         studio.jobs.claim()
         app = application(studio)
-        # What a proxy says is read by webui.api.proxy, and only when a person said that there is one.
-        config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=3, proxy_headers=False)
-        server = uvicorn.Server(config)
+        server = uvicorn.Server(config(app))
         threading.Thread(target=_begin, args=(studio,), name="begin", daemon=True).start()
         listener.listen(128)  # whoever comes from now on is answered, a moment later perhaps
         port = listener.getsockname()[1]

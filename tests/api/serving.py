@@ -8,6 +8,7 @@ from contextlib import contextmanager
 import uvicorn
 
 from webui.api.app import create
+from webui.serve import config
 from webui.studio import Studio
 
 
@@ -17,7 +18,7 @@ def served(studio: Studio) -> Iterator[str]:
     listener = socket.socket()
     listener.bind(("127.0.0.1", 0))
     listener.listen(256)
-    running = uvicorn.Server(uvicorn.Config(create(studio), log_level="warning", timeout_graceful_shutdown=2))
+    running = uvicorn.Server(config(create(studio)))
     thread = threading.Thread(target=running.run, kwargs={"sockets": [listener]})
     thread.start()
     try:

@@ -5,38 +5,29 @@ import io
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
-import uvicorn
 import webuiapi
 from PIL import Image
 
+from tests.api import serving
 from tests.api.a1111 import SMALL, opened
 from tests.test_jobs import Gated
 from webui import infotext, png
-from webui.api.app import create
 from webui.studio import Studio
 
 
+@dataclass
 class Served:
     """A server with an engine whose gate is open unless a test shuts it, and a client of it."""
 
-    def __init__(self, folder: Path) -> None:
-        self.engine = Gated(at=2)
-        self.engine.gate.set()
-        self.studio: Studio = opened(folder, self.engine)
-        config = uvicorn.Config(create(self.studio), host="127.0.0.1", port=0, log_level="error")
-        self.server = uvicorn.Server(config)
-        self.thread = threading.Thread(target=self.server.run, daemon=True)
-        self.thread.start()
-        until = time.monotonic() + 20
-        while not self.server.started and time.monotonic() < until:
-            time.sleep(0.01)
-        assert self.server.started
-        port = self.server.servers[0].sockets[0].getsockname()[1]
-        self.api = webuiapi.WebUIApi(host="127.0.0.1", port=port)
+    engine: Gated
+    studio: Studio
+    api: webuiapi.WebUIApi
 
     def begin(self, **fields: Any) -> tuple[threading.Thread, list[Any]]:
         """Ask for pictures beside the test, shut at their second step; return when they are there."""
@@ -47,20 +38,17 @@ class Served:
         assert self.engine.there.wait(20)
         return asking, found
 
-    def close(self) -> None:
-        self.engine.gate.set()
-        self.server.should_exit = True
-        self.thread.join(20)
-        self.studio.close()
-        assert not self.thread.is_alive()
-
 
 @pytest.fixture
 def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Served]:
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    served = Served(tmp_path)
-    yield served
-    served.close()
+    engine = Gated(at=2)
+    engine.gate.set()
+    studio: Studio = opened(tmp_path, engine)
+    with serving.served(studio) as address:
+        yield Served(engine, studio, webuiapi.WebUIApi(host="127.0.0.1", port=urlsplit(address).port))
+        engine.gate.set()
+    studio.close()
 
 
 def test_pictures_come_with_their_seeds_and_texts(served: Served) -> None:

@@ -20,7 +20,7 @@ from playwright.sync_api import Browser, Page, Playwright, expect, sync_playwrig
 
 from webui.engine.checkpoints import Catalog
 from webui.engine.fake import FakeEngine
-from webui.serve import application
+from webui.serve import application, config
 from webui.settings import Door, Settings
 from webui.studio import Studio
 
@@ -84,8 +84,7 @@ def site(tmp_path: Path, port: int, door: Door) -> Iterator[Site]:
     studio = Studio(Settings(data_dir=tmp_path, door=door), engine, Catalog(tmp_path / "models"))
     studio.start()
     listener = socket.create_server(("127.0.0.1", port))
-    config = uvicorn.Config(application(studio), log_level="warning", timeout_graceful_shutdown=1)
-    server = uvicorn.Server(config)
+    server = uvicorn.Server(config(application(studio)))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()
     yield Site(f"http://127.0.0.1:{port}", studio, engine)

@@ -147,10 +147,18 @@ def test_a_watch_ends_with_the_picture_its_seed_and_the_history(handlers: Handle
 
 
 def test_whether_something_can_be_stopped_is_told_at_each_look(handlers: Handlers) -> None:
-    memory, _ = handlers.submit(request(), [], "", *arguments(handlers.studio, seed="1-3"))
-    looks = drain(handlers.follow(memory, request()))
-    assert len(looks) > 3
-    assert [look["stop"]["interactive"] for look in looks] == [True] * (len(looks) - 1) + [False]
+    engine: Any = handlers.studio.engine
+    engine.delay = 0.3  # at each of twenty steps, until three looks were drawn
+    memory, _ = handlers.submit(request(), [], "", *arguments(handlers.studio, steps=20))
+    drawn = handlers.follow(memory, request())
+
+    async def watch() -> list[Any]:
+        looks = [await anext(drawn) for _ in range(3)]
+        engine.delay = 0
+        return [*looks, *[look async for look in drawn]]
+
+    looks = [look[VIEW.index("stop")] for look in run(asyncio.wait_for(watch(), 20))]
+    assert looks == [gr.update(interactive=True)] * (len(looks) - 1) + [gr.update(interactive=False)]
 
 
 def test_previews_are_drawn_in_the_stage_and_leave_no_file(handlers: Handlers) -> None:
