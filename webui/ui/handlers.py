@@ -37,8 +37,10 @@ VIEW: Final = (
 )
 """The outputs of everything that draws, in this order."""
 TOLD: Final = "stop"
-"""The one output that is told at each look, changed or not: on a busy machine a page (gradio 6.31) now and then lost
-that the button may be pressed, when the next look came in the same frame, and nothing could be stopped."""
+"""The one output that is told at each look, changed or not. A look is sent as its difference from the one before, and
+gradio (6.31) writes it into the very object that the look before is still to be drawn from: when a busy page reads two
+looks at once, "nothing new" would take away "it may be pressed", and nothing could be stopped. A text is not changed
+in place, so all other outputs are safe."""
 
 
 class Handlers:
