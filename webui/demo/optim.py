@@ -13,11 +13,13 @@ from typing import Protocol
 import torch
 from torch import nn
 
+from webui.demo.runs import half_precision
+
 
 def orthogonal(matrix: torch.Tensor, rounds: int = 5) -> torch.Tensor:
     """Bring all singular values of a matrix near one by the quintic Newton-Schulz iteration."""
     x = matrix / (matrix.norm() + 1e-7)
-    x = x.bfloat16() if x.is_cuda else x  # the iteration forgives rounding, and a GPU is many times faster so
+    x = x.bfloat16() if half_precision(x.device) else x  # the iteration forgives rounding
     tall = x.shape[0] > x.shape[1]
     x = x.T if tall else x
     for _ in range(rounds):
