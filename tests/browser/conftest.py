@@ -9,7 +9,7 @@ import os
 import shutil
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ import pytest
 import uvicorn
 from playwright.sync_api import Browser, Page, Playwright, expect, sync_playwright
 
+from tests.browser.story import Story
 from webui.engine.checkpoints import Catalog
 from webui.engine.fake import FakeEngine
 from webui.serve import application, config
@@ -27,6 +28,7 @@ from webui.studio import Studio
 DESKTOP = {"width": 1440, "height": 900}
 PATIENCE = 20_000
 """Milliseconds that a condition may take on a busy machine; tests go on as soon as it holds."""
+STORY = pytest.StashKey[Story]()
 expect.set_options(timeout=PATIENCE)
 
 
@@ -93,9 +95,19 @@ def site(tmp_path: Path, port: int, door: Door) -> Iterator[Site]:
     studio.close()
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Add to the report of a test that failed what its pages did."""
+    report = yield
+    if report.failed and STORY in item.stash:
+        report.sections.append((f"what the pages did until {report.when}", item.stash[STORY].tell()))
+    return report
+
+
 @pytest.fixture
-def open_page(browser: Browser, profiles: dict[str, Any], site: Site) -> Iterator[Any]:
+def open_page(browser: Browser, profiles: dict[str, Any], site: Site, request: pytest.FixtureRequest) -> Iterator[Any]:
     """Give a function that opens the page and watches what it does."""
+    story = request.node.stash[STORY] = Story(site.studio)
     pages: list[Page] = []
     wrong: list[str] = []
 
@@ -106,6 +118,7 @@ def open_page(browser: Browser, profiles: dict[str, Any], site: Site) -> Iterato
             profiles[key].set_default_timeout(PATIENCE)
         page: Page = profiles[key].new_page()
         pages.append(page)
+        story.follow(page)
         page.on("console", lambda message: _is_error(message) and wrong.append(f"console: {message.text}"))
         page.on("pageerror", lambda error: wrong.append(f"script: {error}"))
         page.on("request", lambda asked: _is_outside(asked.url, site) and wrong.append(f"asked: {asked.url}"))
