@@ -58,6 +58,44 @@ def test_the_whole_loop_goes_on_a_line_on_which_every_end_is_late(open_page: Any
     assert shown_seed(page) == "7"
 
 
+READ_LATE = """
+document.addEventListener("readystatechange", () => {
+  if (window.late) return;
+  const listening = window.fetch;
+  window.late = true;
+  window.fetch = async (...asked) => {
+    const answer = await listening(...asked);
+    if (!String(asked[0]?.url ?? asked[0]).includes("/queue/data")) return answer;
+    const reader = answer.body.getReader();
+    const pull = async (out) => {
+      const { done, value } = await reader.read();
+      if (done) return out.close();
+      const text = new TextDecoder().decode(value);
+      const end = text.indexOf('data: {"msg":"close_stream"');
+      if (end < 0) return out.enqueue(value);
+      if (end) out.enqueue(new TextEncoder().encode(text.slice(0, end)));
+      await new Promise((resolve) => setTimeout(resolve, 300));
+      out.enqueue(new TextEncoder().encode(text.slice(end)));
+    };
+    return new Response(new ReadableStream({ pull }), answer);
+  };
+});
+"""
+"""Between the page's listening and gradio: that a stream has ended has arrived, and gradio reads it later."""
+
+
+def test_the_whole_loop_goes_on_in_a_page_that_reads_every_end_late(open_page: Any) -> None:
+    page: Page = open_page(script=READ_LATE)
+    assert page.evaluate("window.late")
+    generate(page, "a lake with mountains", "7")
+    finished(page, 1)
+    recycle(page)
+    expect(seed_field(page)).to_have_value("7")
+    generate(page, "a lake with mountains, ducks")
+    finished(page, 2)
+    assert shown_seed(page) == "7"
+
+
 MUTE = """
 {
   const plain = window.fetch;

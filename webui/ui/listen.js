@@ -2,7 +2,8 @@
 // All events of a tab speak through one stream, which the server ends when none is left; an event that it takes right
 // then is answered before the tab has heard the end, so gradio (6.31) waits for it on a stream that is gone, for ever:
 // the picture was made, and the page never shows it. So an answer is passed on only when its event has been named on
-// the stream, which then cannot end before the event, or when no stream is left and gradio opens the next one.
+// the stream, which then cannot end before the event, or when no stream is left and gradio opens the next one. A stream
+// is left when gradio has read its end, which it tells by giving the stream up: until then it takes it for open.
 // A page that is being left hears nothing more: gradio has closed its stream, the server drops what it still had to say
 // to the tab, and a stream opened for it now would only be answered with an error on the screen. So none is opened, also
 // for an event whose answer was passed on just before.
@@ -11,7 +12,7 @@
   "use strict";
   const HEARD = 500; // events remembered as named
   const LEAVING = 10_000; // milliseconds after which a page that said it would be left is taken to stay
-  const READ = 50; // milliseconds after the end of a stream until gradio has read it too
+  const READ = 500; // milliseconds after which gradio, that has not given an ended stream up, is taken to have read it
   const plain = window.fetch;
   const named = new Set();
   const waiting = new Map();
@@ -45,7 +46,7 @@
 
   async function listen(asked) {
     if (left) await new Promise((open) => held.push(open));
-    const end = opened();
+    const end = opened(asked[0].signal);
     let answer;
     try {
       answer = await plain(...asked);
@@ -89,16 +90,18 @@
     waiting.delete(event);
   }
 
-  // Count a stream; what is returned counts it off, once.
-  function opened() {
+  // Count a stream; it is counted off, once, when gradio gives it up, or a while after what is returned was called.
+  function opened(signal) {
     streams += 1;
     let open = true;
-    return () => {
+    const off = () => {
       if (!open) return;
       open = false;
       streams -= 1;
-      setTimeout(release, READ);
+      release();
     };
+    signal?.addEventListener("abort", off);
+    return () => setTimeout(off, READ);
   }
 
   function release() {
