@@ -6,18 +6,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import uvicorn
+from starlette.types import ASGIApp
 
 from webui.api.app import create
 from webui.studio import Studio
 
 
 @contextmanager
-def served(studio: Studio) -> Iterator[str]:
-    """Serve the doors of a studio; yield the address and stop afterwards."""
+def served(studio: Studio, app: ASGIApp | None = None) -> Iterator[str]:
+    """Serve the doors of a studio, or an application over it; yield the address and stop afterwards."""
     listener = socket.socket()
     listener.bind(("127.0.0.1", 0))
     listener.listen(256)
-    running = uvicorn.Server(uvicorn.Config(create(studio), log_level="warning", timeout_graceful_shutdown=2))
+    running = uvicorn.Server(uvicorn.Config(app or create(studio), log_level="warning", timeout_graceful_shutdown=2))
     thread = threading.Thread(target=running.run, kwargs={"sockets": [listener]})
     thread.start()
     try:
