@@ -35,11 +35,12 @@ def serve(settings: Settings) -> int:
     """
     import uvicorn
 
-    listener = _listen(settings.host, settings.port)
+    listener = listen(settings.host, settings.port)
     studio = Studio.open(settings)
     try:
         studio.jobs.claim()
         app = application(studio)
+        ready()
         # What a proxy says is read by webui.api.proxy, and only when a person said that there is one.
         config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=3, proxy_headers=False)
         server = uvicorn.Server(config)
@@ -73,8 +74,20 @@ def _share(app: FastAPI, port: int) -> None:
     print(f"Everybody who knows it reaches it for at most a week at {link}", flush=True)
 
 
-def _listen(host: str, port: int) -> socket.socket:
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+def ready() -> None:
+    """Load what runs the threads of requests (anyio 4: its backend): the first request waited a tenth of a second."""
+    import anyio
+
+    anyio.run(anyio.sleep, 0)
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Bind a port, any free one for 0; raise StorageError when it cannot be had.
+
+    The protocol is named: only then does asyncio send the small parts of an answer at once (TCP_NODELAY). Without, a
+    client that keeps its connection waits some 40 ms for the end of nearly every answer.
+    """
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))
