@@ -63,8 +63,14 @@ class House:
         self.app = application(self.studio)
         # One event loop for all requests: the page's answers come through a stream of another request.
         self.client = TestClient(self.app, base_url=ADDRESS, raise_server_exceptions=False).__enter__()
+        self.look()
+
+    def look(self) -> None:
+        """Read the page's configuration: where its parts are, what they begin with, and what they call."""
         config = self.client.get("/config").json()
-        self.ids = {part["props"].get("elem_id"): part["id"] for part in config["components"]}
+        parts = {part["props"].get("elem_id"): part for part in config["components"]}
+        self.ids = {name: part["id"] for name, part in parts.items()}
+        self.first = {name: parts[name]["props"]["value"] for name in form.NAMES}
         self.events = {tuple(target): one["id"] for one in config["dependencies"] for target in one["targets"]}
 
     def close(self) -> None:
@@ -170,7 +176,7 @@ def _page(house: House, name: str, value: str) -> Answer:
         wrong = '<p class=\\"note wrong' in saved.text or 'class=\\"wrong' in saved.text
         return Answer(saved.taken and not wrong, saved.text, saved.status, saved.text)
     extra = {"seed": '"7"', "count": "1", "numbering": '"increment"', "styles": "[]", "parent": '""', "share": "0"}
-    form_now = {one: json.dumps(first) for one, first in house.studio.defaults().items()}
+    form_now = {one: json.dumps(first) for one, first in house.first.items()}
     asked = form_now | {**DEFAULT, **extra} | _as_typed(name, value)
     return house.press("go", ", ".join(["[]", '""', *(asked[one] for one in [*form.NAMES, *form.EXTRA])]))
 
