@@ -8,7 +8,6 @@ sheet; light, dark, narrow.
 
 import argparse
 import shutil
-import socket
 import sys
 import tempfile
 import threading
@@ -22,7 +21,7 @@ from playwright.sync_api import Page, sync_playwright
 
 from webui.engine.checkpoints import Catalog
 from webui.engine.fake import FakeEngine
-from webui.serve import application, config
+from webui.serve import application, config, listen
 from webui.settings import Settings
 from webui.studio import Studio
 
@@ -47,7 +46,8 @@ def served(data: Path, engine: str, delay: float) -> Iterator[str]:
     fake = FakeEngine(delay, catalog.hash(catalog.find("reseed")))
     studio = Studio(settings, fake, catalog) if engine == "fake" else Studio.open(settings)
     studio.start()
-    listener = socket.create_server(("127.0.0.1", 0))
+    listener = listen("127.0.0.1", 0)
+    listener.listen(128)
     server = uvicorn.Server(config(application(studio)))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()

@@ -72,16 +72,16 @@ def pixels(wanted: list[Recipe]) -> list[str]:
 class Gated(FakeEngine):
     """Waits at each picture's step ``at`` until the gate is opened; says that it got there."""
 
-    def __init__(self, at: int = 1) -> None:
+    def __init__(self, at: int = 1, patience: float | None = 20) -> None:
         super().__init__()
-        self.at = at
+        self.at, self.patience = at, patience
         self.there, self.gate = threading.Event(), threading.Event()
 
     def generate(self, recipe: Recipe, draft: Draft | None = None, stop: int | None = None) -> Iterator[Step]:
         for step in super().generate(recipe, draft, stop):
             if step.index == self.at:
                 self.there.set()
-                assert self.gate.wait(20)
+                assert self.gate.wait(self.patience)
             yield step
 
 

@@ -41,6 +41,9 @@ _MEMBERS: Final = {
     "obeyed_by": list,
 }  # fmt: skip
 
+_DEVICE: Final = re.compile(r"con|prn|aux|nul|(?:com|lpt)[0-9¹²³]")
+"""No file of Windows can have these names, whatever its ending."""
+
 
 @dataclass(frozen=True)
 class Preset:
@@ -137,11 +140,12 @@ def _value(name: str, value: object) -> Any:
 def file_stem(name: str, taken: Iterable[str] = ()) -> str:
     """Choose the name of a preset's file: letters and digits of its own, and a number where that is taken.
 
-    >>> file_stem("Sea & sky"), file_stem("../..", ["preset"]), file_stem("Öl")
-    ('sea_sky', 'preset_2', 'öl')
+    >>> file_stem("Sea & sky"), file_stem("../..", ["preset"]), file_stem("Öl"), file_stem("CON")
+    ('sea_sky', 'preset_2', 'öl', 'preset_con')
     """
     known = {one.lower() for one in taken}
     stem = re.sub(r"\W+", "_", name.lower())[:60].strip("_") or "preset"
+    stem = f"preset_{stem}" if _DEVICE.fullmatch(stem) else stem
     number = 1
     while (found := stem if number == 1 else f"{stem}_{number}") in known:
         number += 1

@@ -20,6 +20,7 @@ from webui.studio import Studio
 
 if TYPE_CHECKING:
     import uvicorn
+    from starlette.types import ASGIApp
 
 
 def application(studio: Studio) -> FastAPI:
@@ -31,7 +32,7 @@ def application(studio: Studio) -> FastAPI:
     return page.mount(app.create(studio), studio)
 
 
-def config(app: FastAPI) -> "uvicorn.Config":
+def config(app: "ASGIApp") -> "uvicorn.Config":
     """Say how an application is served.
 
     What a proxy says is read by webui.api.proxy, and only when a person said that there is one. A line that nobody uses
@@ -52,11 +53,12 @@ def serve(settings: Settings) -> int:
     """
     import uvicorn
 
-    listener = _listen(settings.host, settings.port)
+    listener = listen(settings.host, settings.port)
     studio = Studio.open(settings)
     try:
         studio.jobs.claim()
         app = application(studio)
+        ready()
         server = uvicorn.Server(config(app))
         threading.Thread(target=_begin, args=(studio,), name="begin", daemon=True).start()
         listener.listen(128)  # whoever comes from now on is answered, a moment later perhaps
@@ -88,8 +90,20 @@ def _share(app: FastAPI, port: int) -> None:
     print(f"Everybody who knows it reaches it for at most a week at {link}", flush=True)
 
 
-def _listen(host: str, port: int) -> socket.socket:
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+def ready() -> None:
+    """Load what runs the threads of requests (anyio 4: its backend): the first request waited a tenth of a second."""
+    import anyio
+
+    anyio.run(anyio.sleep, 0)
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Bind a port, any free one for 0; raise StorageError when it cannot be had.
+
+    The protocol is named: only then does asyncio send the small parts of an answer at once (TCP_NODELAY). Without, a
+    client that keeps its connection waits some 40 ms for the end of nearly every answer.
+    """
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))

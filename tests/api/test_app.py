@@ -11,6 +11,7 @@ from PIL import Image
 from starlette.testclient import TestClient
 
 from tests.damage import other_pixels
+from tests.inputs.protocol import HOSTS, SITES
 from webui import pixels, png
 from webui.api.app import create
 from webui.api.guard import split_host
@@ -188,19 +189,7 @@ def test_health_and_no_page_that_asks_outside(client: TestClient) -> None:
         ("localhost:7860", 200),
         ("LOCALHOST", 200),
         ("[::1]:7860", 200),
-        ("evil.example", 421),
-        ("evil.example:7860", 421),
-        ("x.localhost", 421),
-        ("localhost.", 421),
-        ("127.1", 421),
-        ("127.0.0.2", 421),
-        ("0.0.0.0", 421),
-        ("[::ffff:127.0.0.1]", 421),
-        ("2130706433", 421),
-        ("", 400),
-        ("127.0.0.1@evil.example", 400),
-        ("127.0.0.1/", 400),
-        ("127.0.0.1:port", 400),
+        *HOSTS,
     ],
 )
 def test_only_our_own_names_are_answered(inside: TestClient, host: str, status: int) -> None:
@@ -222,20 +211,7 @@ def test_two_hosts_are_refused_and_a_forwarded_one_is_ignored(inside: TestClient
         ({"origin": ADDRESS}, 200),
         ({"origin": ADDRESS, "sec-fetch-site": "same-origin"}, 200),
         ({"sec-fetch-site": "none"}, 200),
-        ({"origin": "null"}, 403),
-        ({"origin": ""}, 403),
-        ({"origin": "http://evil.example"}, 403),
-        ({"origin": "http://127.0.0.1:9999"}, 403),
-        ({"origin": "http://127.0.0.1"}, 403),
-        ({"origin": "https://127.0.0.1:7860"}, 403),
-        ({"origin": "http://127.0.0.1.:7860"}, 403),
-        ({"origin": "http://localhost:7860"}, 403),
-        ({"origin": "http://127.0.0.1:7860@evil.example"}, 403),
-        ({"origin": "http://127.0.0.1:7860.evil.example"}, 403),
-        ({"origin": "http://evil.example/http://127.0.0.1:7860"}, 403),
-        ({"sec-fetch-site": "cross-site"}, 403),
-        ({"sec-fetch-site": "same-site"}, 403),
-        ({"origin": ADDRESS, "sec-fetch-site": "cross-site"}, 403),
+        *((site, 403) for site in SITES),
     ],
 )
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH"])

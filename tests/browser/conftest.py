@@ -21,7 +21,7 @@ from playwright.sync_api import Browser, Page, Playwright, expect, sync_playwrig
 from tests.browser.story import Story
 from webui.engine.checkpoints import Catalog
 from webui.engine.fake import FakeEngine
-from webui.serve import application, config
+from webui.serve import application, config, listen
 from webui.settings import Door, Settings
 from webui.studio import Studio
 
@@ -85,7 +85,8 @@ def site(tmp_path: Path, port: int, door: Door) -> Iterator[Site]:
     engine = FakeEngine(delay=0.02)
     studio = Studio(Settings(data_dir=tmp_path, door=door), engine, Catalog(tmp_path / "models"))
     studio.start()
-    listener = socket.create_server(("127.0.0.1", port))
+    listener = listen("127.0.0.1", port)
+    listener.listen(128)
     server = uvicorn.Server(config(application(studio)))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()

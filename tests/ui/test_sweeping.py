@@ -60,6 +60,12 @@ def test_a_sweep_in_order_has_no_sentences(handlers: Handlers, studio: Studio) -
     assert wrong(handlers.sweeping.check(request(), [], *arguments(studio, *IMPOSSIBLE)), NAMES) == {}
 
 
+@pytest.mark.parametrize("styles", [7, "Ink", {"a": 1}, [7]])
+def test_styles_that_are_no_list_of_names_are_a_sentence(handlers: Handlers, studio: Studio, styles: Any) -> None:
+    found = wrong(handlers.sweeping.check(request(), [], *arguments(studio, *IMPOSSIBLE, styles=styles)), NAMES)
+    assert found.keys() == {"styles"} and found["styles"].startswith("Styles must be")
+
+
 def test_a_refusal_after_the_check_is_a_message(handlers: Handlers, studio: Studio) -> None:
     with pytest.raises(gr.Error, match="Sweep must be along one axis at least"):
         handlers.sweep(request(), [], *arguments(studio))

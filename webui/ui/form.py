@@ -193,12 +193,18 @@ def parent(brought: str, seed: str) -> str:
 
 
 def read(arguments: Sequence[Any]) -> tuple[dict[str, Any], str, int, str, Lineage, float]:
-    """Read a handler's arguments: the recipe's values, seed text, count, numbering, their lineage, the share held."""
+    """Read a handler's arguments: the recipe's values, seed text, count, numbering, their lineage, the share held.
+
+    Raises BadValue where no lineage can be made of them; what else is not allowed, the studio says.
+    """
     values = dict(zip(NAMES, arguments, strict=False))
     seed, count, numbering, styles, came, percent = arguments[len(NAMES) : len(NAMES) + len(EXTRA)]
-    text = str(seed or "")
+    text = "" if seed is None else str(seed)
+    if not isinstance(styles, list | None):
+        raise BadValue("styles", "Styles", styles, "a list of names")
     lineage = Lineage(parent(str(came or ""), text), styles=tuple(styles or ()))
-    return values, text, _whole(count), str(numbering), lineage, (percent or 0) / 100
+    share = percent / 100 if isinstance(percent, int | float) and not isinstance(percent, bool) else percent
+    return values, text, _whole(count), str(numbering), lineage, share
 
 
 def put(arguments: Sequence[Any], **values: Any) -> list[Any]:

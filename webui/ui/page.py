@@ -15,7 +15,7 @@ from starlette.routing import Mount
 from webui.axes import labels
 from webui.recipe import PARAMS
 from webui.studio import Studio
-from webui.ui import exploring, form, history, holding, presets, speeds, sweeping, views, wiring
+from webui.ui import exploring, form, history, holding, presets, speeds, stale, sweeping, views, wiring
 from webui.ui.form import Form
 from webui.ui.front import Front
 from webui.ui.handlers import Handlers
@@ -76,6 +76,7 @@ def mount(app: FastAPI, studio: Studio) -> FastAPI:
     )
     for route in mounted.routes:
         if isinstance(route, Mount):
+            stale.answer(route.app)  # type: ignore[arg-type]
             route.app = Front(route.app)
     return mounted
 

@@ -13,7 +13,7 @@ from urllib.parse import quote
 import gradio as gr
 
 from webui.axes import labels, sweeps
-from webui.errors import BadRecipe, JobError, ReseedError
+from webui.errors import BadRecipe, BadValue, JobError, ReseedError
 from webui.progress import Progress
 from webui.recipe import PARAMS, Recipe
 from webui.studio import Studio
@@ -116,7 +116,10 @@ class Sweeping:
 def plan(own: Studio, arguments: Sequence[Any]) -> Planned:
     """Settle a sweep of what axes and form ask for; raises BadRecipe like ``Studio.plan``."""
     texts = [str(one or "") for one in arguments[:AXES]]
-    values, seed, _, _, came, share = form.read(arguments[AXES:])
+    try:
+        values, seed, _, _, came, share = form.read(arguments[AXES:])
+    except BadValue as problem:
+        raise BadRecipe([problem]) from None
     return own.plan(list(zip(texts[::2], texts[1::2], strict=True)), values, seed, came, share)
 
 

@@ -18,6 +18,9 @@ from webui.ui.recall import Recall
 
 SHARED: Final = {"show_progress": "hidden", "api_visibility": "private", "concurrency_limit": None}
 """Of every listener: it draws its own progress, is no public interface, and waits for no other."""
+RAW: Final = {**SHARED, "preprocess": False}
+"""Of those that read the form: they get what the browser sent. What gradio makes of a value first ends, for a number
+field that was emptied or a choice that is none, in words of its own that name neither the field nor what is allowed."""
 
 
 def connect(handlers: Handlers, page: Form, parts: dict[str, Any], demo: Any) -> None:
@@ -55,7 +58,7 @@ def _connect_making(handlers: Handlers, page: Form, parts: dict[str, Any], demo:
             validator=check,
             js="(jobs, shown, ...rest) => [jobs, window.reseed.shown(), ...rest]",
             trigger_mode="multiple",
-            **SHARED,
+            **RAW,
         ).success(
             handlers.start_following,
             memory,
@@ -87,10 +90,10 @@ def _connect_sweeps(handlers: Handlers, recall: Recall, page: Form, parts: dict[
     """Connect what starts sweeps, and their grid."""
     sweeping, memory, view = handlers.sweeping, parts["memory"], [parts[name] for name in VIEW]
     axes, form = parts["axes"], page.inputs()
-    asked: dict[str, Any] = {"inputs": [memory, *axes, *form], "outputs": [memory, parts["note"]], **SHARED}
+    asked: dict[str, Any] = {"inputs": [memory, *axes, *form], "outputs": [memory, parts["note"]], **RAW}
     pressed = parts["sweep_go"].click(handlers.sweep, validator=sweeping.check, trigger_mode="multiple", **asked)
     filled = parts["quick"].quick(
-        sweeping.quick, form, [*axes, page["variation_seed"]], validator=sweeping.check_quick, **SHARED
+        sweeping.quick, form, [*axes, page["variation_seed"]], validator=sweeping.check_quick, **RAW
     )
     for started in (pressed, filled.success(handlers.sweep, **asked)):
         started.success(handlers.start_following, memory, view, js="(jobs) => window.reseed.toStage(jobs)", **SHARED)
@@ -101,7 +104,7 @@ def _connect_sweeps(handlers: Handlers, recall: Recall, page: Form, parts: dict[
         [*axes, *form],
         parts["planned"],
         trigger_mode="always_last",
-        **SHARED,
+        **RAW,
     )
     stored: dict[str, Any] = {"inputs": axes, "trigger_mode": "always_last"}
     gr.on([part.change for part in axes], None, js="(...values) => window.reseed.rememberAxes(values)", **stored)
@@ -167,7 +170,7 @@ def _connect_links(handlers: Handlers, links: Links, page: Form, parts: dict[str
         [parts["memory"], parts["shown"], *page.inputs()],
         [parts["link"], parts["note"]],
         validator=handlers.check,
-        **SHARED,
+        **RAW,
     )
     written.success(None, parts["link"], None, js="(text) => window.reseed.copyLink(text)")
 
