@@ -58,91 +58,51 @@ def test_the_whole_loop_goes_on_a_line_on_which_every_end_is_late(open_page: Any
     assert shown_seed(page) == "7"
 
 
-READ_LATE = """
-document.addEventListener("readystatechange", () => {
-  if (window.late) return;
-  const listening = window.fetch;
-  window.late = true;
-  window.fetch = async (...asked) => {
-    const answer = await listening(...asked);
-    if (!String(asked[0]?.url ?? asked[0]).includes("/queue/data")) return answer;
-    const reader = answer.body.getReader();
-    const pull = async (out) => {
-      const { done, value } = await reader.read();
-      if (done) return out.close();
-      const text = new TextDecoder().decode(value);
-      const end = text.indexOf('data: {"msg":"close_stream"');
-      if (end < 0) return out.enqueue(value);
-      if (end) out.enqueue(new TextEncoder().encode(text.slice(0, end)));
-      await new Promise((resolve) => setTimeout(resolve, 300));
-      out.enqueue(new TextEncoder().encode(text.slice(end)));
-    };
-    return new Response(new ReadableStream({ pull }), answer);
-  };
-});
-"""
-"""Between the page's listening and gradio: that a stream has ended has arrived, and gradio reads it later."""
-
-
-def test_the_whole_loop_goes_on_in_a_page_that_reads_every_end_late(open_page: Any) -> None:
-    page: Page = open_page(script=READ_LATE)
-    assert page.evaluate("window.late")
-    generate(page, "a lake with mountains", "7")
-    finished(page, 1)
-    recycle(page)
-    expect(seed_field(page)).to_have_value("7")
-    generate(page, "a lake with mountains, ducks")
-    finished(page, 2)
-    assert shown_seed(page) == "7"
-
-
-MUTE = """
+ENDED_BY_HAND = """
 {
   const plain = window.fetch;
-  Object.assign(window, { streams: 0, joins: 0 });
-  window.fetch = async (...asked) => {
-    const url = String(asked[0]?.url ?? asked[0]);
-    const answer = await plain(...asked);
-    if (url.includes("/queue/join")) window.joins += 1;
-    if (!window.mute || !url.includes("/queue/data")) return answer;
-    window.streams += 1;
-    const nothing = (out) =>
-      asked[0].signal.addEventListener("abort", () => out.error(new DOMException("left", "AbortError")));
-    return new Response(new ReadableStream({ start: nothing }), answer);
+  const isStream = (asked) => String(asked[0]?.url ?? asked[0]).includes("/queue/data");
+  Object.assign(window, { asked: 0, given: 0 });
+  let used = async (...asked) => {
+    if (!isStream(asked)) return plain(...asked);
+    window.asked += 1;
+    if (!window.mute) return plain(...asked);
+    const start = (out) => (window.end = () => out.close());
+    return new Response(new ReadableStream({ start }));
   };
+  const by = (listening) => (used = (...asked) => {
+    window.given += isStream(asked);
+    return listening(...asked);
+  });
+  Object.defineProperty(window, "fetch", { get: () => used, set: by });
 }
 """
-"""Streams that say nothing from the moment ``mute`` is set, and counts of what was asked."""
+"""Counts the streams that the server is asked for and those that gradio is given; from the moment ``mute`` is set the
+server's say nothing and are ended by hand."""
 
 
-def test_a_page_that_is_being_left_opens_no_stream(open_page: Any) -> None:
-    page: Page = open_page(script=MUTE)
-    page.evaluate("Object.assign(window, { mute: true, joins: 0 })")
+def test_gradio_reads_one_stream_and_the_server_is_asked_for_another_when_one_ended(open_page: Any) -> None:
+    page: Page = open_page(script=ENDED_BY_HAND)
+    generate(page, "a lake", "7")
+    finished(page, 1)
+    assert page.evaluate("window.given") == 1
+    assert page.evaluate("window.asked") > 1
+
+
+@pytest.mark.parametrize("left", [False, True])
+def test_a_page_that_is_being_left_opens_no_stream(open_page: Any, left: bool) -> None:
+    page: Page = open_page(script=ENDED_BY_HAND)
+    page.evaluate("window.mute = true")
     prompt_field(page).fill("a lake")
-    page.wait_for_function("window.streams >= 1")  # the first event is heard of on no stream, so its answer passes
-    before = page.evaluate("window.joins")
-    page.locator("#go").click()
-    page.wait_for_function("(before) => window.joins > before", arg=before)  # taken, and waits to be named
-    asked = page.evaluate(
-        """() => new Promise((done) => {
-          const before = window.streams;
-          dispatchEvent(new Event("beforeunload"));
-          setInterval(() => window.streams > before && done("a stream"), 10);
-          setTimeout(() => done("nothing"), 1000);
-        })"""
+    page.wait_for_function("typeof window.end === 'function'")  # an event goes on, and its stream says nothing of it
+    more = page.evaluate(
+        """(left) => new Promise((done) => {
+          const before = window.asked;
+          if (left) dispatchEvent(new Event("beforeunload"));
+          window.end();
+          setInterval(() => window.asked > before && done(true), 10);
+          setTimeout(() => done(false), 1000);
+        })""",
+        left,
     )
-    assert asked == "nothing"
-
-
-def test_a_stream_that_is_asked_for_while_the_page_is_being_left_is_not_opened(page: Page) -> None:
-    asked: list[str] = []
-    page.on("request", lambda request: asked.append(request.url))
-    heard = page.evaluate(
-        """() => {
-          dispatchEvent(new Event("beforeunload"));
-          const stream = fetch("gradio_api/queue/data?session_hash=gone").then(() => "a stream");
-          return Promise.race([stream, new Promise((done) => setTimeout(() => done("nothing"), 500))]);
-        }"""
-    )
-    assert heard == "nothing"
-    assert not any("session_hash=gone" in url for url in asked)
+    assert more is not left
