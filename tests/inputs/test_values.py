@@ -21,7 +21,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
         yield house
 
 
-STATUS = {49: {"firefly": 413, "runware": 413, "a1111": 413}}
+STATUS = {49: {"page": 413, "firefly": 413, "runware": 413, "a1111": 413}}
 """Answers whose number says more than that a value is not allowed."""
 
 

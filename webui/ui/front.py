@@ -1,23 +1,27 @@
 """The front: the page's HTML, which gradio would compose anew for every request in a tenth of a second of a processor.
 
 The promise: what is kept is what gradio gave under the very same address, and says nothing of who asked: it stands
-behind the gate, and nothing in it is anybody's own. A request with anything special in it is passed on.
+behind the gate, and nothing in it is anybody's own. A request with anything special in it is passed on; one of a form
+too large to be anybody's is refused before gradio reads it.
 """
 
 from collections import OrderedDict
 from typing import Final
 
 from starlette.datastructures import Headers
+from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 KEPT: Final = 16
 """Addresses under which the page is kept: few names lead to one server."""
+LARGEST: Final = 1 << 20
+"""Bytes that a filled form may have: pictures are uploaded beside it."""
 READ: Final = "x-gradio-server"
 """The one header that gradio reads the address from, and that no proxy of ours has checked."""
 
 
 class Front:
-    """Middleware around gradio that answers ``GET /`` from what it answered before."""
+    """Middleware around gradio: answers ``GET /`` from what it answered before, and refuses too large a form (413)."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -25,6 +29,9 @@ class Front:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer or pass on."""
+        if _is_too_large(scope):
+            sentence = f"What the form holds is too long: it may have {LARGEST} bytes in all."
+            return await JSONResponse({"detail": sentence}, 413)(scope, receive, send)
         key = _key(scope)
         if key is None:
             return await self.app(scope, receive, send)
@@ -49,6 +56,13 @@ def _key(scope: Scope) -> tuple[str, str, str] | None:
         return None
     headers = Headers(scope=scope)
     return None if READ in headers else (str(scope["scheme"]), headers.get("host", ""), f"{root} {scope['path']}")
+
+
+def _is_too_large(scope: Scope) -> bool:
+    if scope["type"] != "http" or not str(scope["path"]).endswith("/queue/join"):
+        return False
+    length = Headers(scope=scope).get("content-length", "0")
+    return length.isdecimal() and int(length) > LARGEST
 
 
 def _noting(sent: list[Message], send: Send) -> Send:
