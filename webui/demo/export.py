@@ -37,8 +37,8 @@ INDEX: dict[str, Any] = {
 CARD: dict[str, Any] = {
     "about": (
         "A small model of our own, trained from nothing on scenes drawn by program. It knows seven places, a few "
-        "things and their colours, the hours and the seasons; its seeds rule the composition. It is early in its "
-        "training: it paints softly, as if from memory, and ink, fog and neon do not succeed yet."
+        "things and their colours, the hours and the seasons; its seeds rule the composition. It paints "
+        "softly, as if from memory: large things and light succeed, and small ones stay strokes of a brush."
     ),
     "defaults": {"steps": 12, "cfg_scale": 3.0, "sampler": "DPM++ 2M", "schedule": "Automatic"},
     "examples": [
