@@ -37,6 +37,7 @@ MADE_BY: Final = {
     "model_hash": "Weights SHA-256",
     "device": "Device",
     "dtype": "Number type",
+    "threads": "Threads",
     "loras": "LoRA SHA-256",
     "embeddings": "Embedding SHA-256",
 }
