@@ -180,16 +180,17 @@ def _follow(studio: "Studio", job: "Progress", told: "Callable[[int, Record], No
     """Draw a job's progress to its end and tell of each picture with its number; raise JobError when it failed."""
     from tqdm import tqdm
 
-    printed, progress = 0, job
+    printed, progress = set[int](), job
     with tqdm(total=1.0, bar_format="{desc} {percentage:3.0f}% |{bar}| {postfix}", leave=False, file=sys.stderr,
               disable=None) as bar:  # fmt: skip
         for progress in studio.jobs.watch(job.job):
-            for made in progress.made[printed:]:
-                bar.clear()
-                told(*made)
-            printed = len(progress.made)
+            for number, record in progress.made:
+                if number not in printed:  # several workers do not finish in order
+                    bar.clear()
+                    told(number, record)
+                    printed.add(number)
             bar.set_description_str(f"picture {min(progress.index + 1, progress.count)} of {progress.count}")
-            done = printed + len(progress.failed) + progress.step / max(1, progress.steps)
+            done = len(printed) + len(progress.failed) + progress.step / max(1, progress.steps)
             bar.n = min(1.0, done / progress.count)
             bar.set_postfix_str("" if progress.eta is None else f"{progress.eta:.0f} s left")
     if progress.error:
