@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Final
 
 from webui import presets, seeds, wildcards, words
-from webui.cli_options import add_engine, add_words, settings_of, word_settings
+from webui.cli_options import add_engine, add_ray, add_words, ray_settings, settings_of, word_settings
 from webui.errors import BadRecipe, BadValue, JobError
 from webui.lineage import Lineage
 from webui.params import Choice, Param
@@ -59,6 +59,7 @@ def add_sweep(parser: argparse.ArgumentParser) -> None:
 def _add_wanted(parser: argparse.ArgumentParser, seed: str) -> None:
     """Add what every picture is asked for with; ``seed`` explains what its option takes."""
     add_engine(parser)
+    add_ray(parser)
     add_words(parser)
     parser.add_argument(
         "prompt",
@@ -98,7 +99,8 @@ def _opened(arguments: argparse.Namespace) -> "Iterator[tuple[Studio, dict[str, 
     with TemporaryDirectory(prefix="reseed-") as folder:  # a server's jobs are not ours to run
         journal = Path(folder) / "jobs.db"
         model = values.get("model")
-        studio = Studio.open(settings_of(arguments, model=model, journal_file=journal, **word_settings(arguments)))
+        more = {**word_settings(arguments), **ray_settings(arguments)}
+        studio = Studio.open(settings_of(arguments, model=model, journal_file=journal, **more))
         try:
             known = studio.presets()
             chosen = [presets.find(name, known) for name in arguments.preset]

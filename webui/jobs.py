@@ -178,6 +178,18 @@ class Jobs:
         with self._changed:
             return [self._progress(state) for state in self._line.of(self.owner)]
 
+    def counts(self) -> dict[str, int]:
+        """Count the jobs of everybody that wait and that are begun, the pictures that are left, those at work."""
+        with self._changed:
+            states = self._line.of("")
+            return {
+                "waiting": self._line.waiting,
+                "running": len(states) - self._line.waiting,
+                "pictures_left": sum(len(state.left) for state in states),
+                "pictures_at_work": sum(len(state.taken) for state in states),
+                "held": int(self._line.full),
+            }
+
     def warm(self, model: str) -> None:
         """Have a model loaded before the next job or between two."""
         with self._changed:
