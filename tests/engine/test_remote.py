@@ -2,17 +2,24 @@
 
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from importlib import util
+from pathlib import Path
 
 import psutil
 import pytest
+from starlette.testclient import TestClient
 
 from tests.engine.farm import SLOW, Bundled, Fakes, Kept
+from tests.test_jobs import House
 from webui import png
+from webui.api.app import create
 from webui.engine import Step, cluster, remote
+from webui.engine.checkpoints import Catalog
 from webui.engine.cluster import Cluster, asked, lets_in_anybody, open_cluster
 from webui.engine.diffusion import DiffusionEngine
 from webui.engine.fake import FakeEngine
@@ -20,6 +27,9 @@ from webui.engine.remote import RemoteEngine
 from webui.engine.worker import Make, compare
 from webui.errors import BadValue, CheckpointError, DraftError, EngineError, NetworkError, OutOfMemory, WorkerLost
 from webui.recipe import Recipe
+from webui.settings import Settings
+from webui.studio import Studio
+from webui.ui import views
 
 pytestmark = pytest.mark.skipif(util.find_spec("ray") is None, reason="the extra reseed[ray] is not installed")
 
@@ -206,6 +216,37 @@ def test_a_fault_is_told_and_leaves_the_worker(farm: RemoteEngine) -> None:
     assert [one.lost for one in farm.standings()] == before
 
 
+def test_the_page_says_what_happened_and_the_queue_goes_on(farm: RemoteEngine, tmp_path: Path) -> None:
+    house = House(tmp_path, farm)
+    wanted = [recipe(seed, steps=8, prompt="a slow lake") for seed in range(4)]
+    job = house.jobs.submit(wanted).job
+    killed, lines = False, set[str]()
+    for progress in house.jobs.watch(job):
+        lines.add(views.line(progress))
+        busy = [post for post in farm.posts if post.is_busy and post.about is not None]
+        if not killed and progress.step >= 2 and len(progress.at_work) == 2 and busy and busy[0].about:
+            os.kill(busy[0].about.pid, signal.SIGKILL)
+            killed = True
+    last = house.jobs.progress(job)
+    assert last.status == "succeeded"
+    assert [record.pixels_sha256 for record in last.records] == [sha(FakeEngine().generate(one)) for one in wanted]
+    assert any("2 pictures at once" in line for line in lines)
+    assert any("was lost: its process ended. The picture is made again (1 of 2)." in line for line in lines)
+    house.close()
+
+
+@pytest.mark.slow
+def test_a_machine_that_is_removed_costs_time_and_no_pixel() -> None:
+    """In a process of its own: Ray has one cluster in each."""
+    script = Path(__file__).parents[2] / "scripts" / "measure_ray.py"
+    command = [sys.executable, str(script), "--rows", "node"]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=240, check=True)
+    assert "It lets in nobody without the token." in done.stdout
+    assert "node removed: succeeded, 6 of 6, identical: True" in done.stdout
+    assert "starting, lost 1" in done.stdout
+
+
 # Other machines, other files
 
 
@@ -256,6 +297,25 @@ def test_a_cluster_without_token_authentication_is_not_joined(monkeypatch: pytes
     monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
     with pytest.raises(BadValue, match=r"cluster with token authentication; got 'auto'\. Whoever reaches"):
         cluster._join(asked("auto"), None)
+
+
+def test_without_the_extra_a_sentence_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(util, "find_spec", lambda name: None)
+    with pytest.raises(EngineError, match=r"Ray is not installed\. Get it with: pip install 'reseed\[ray\]'"):
+        open_cluster(asked("local"))
+
+
+def test_the_status_shows_every_worker(farm: RemoteEngine, tmp_path: Path) -> None:
+    studio = Studio(Settings(data_dir=tmp_path), farm, Catalog(tmp_path))
+    client = TestClient(create(studio), base_url="http://127.0.0.1:7860")
+    workers = client.get("/status").json()["workers"]
+    assert [one["number"] for one in workers] == [1, 2]
+    assert sum(one["made"] for one in workers) > 0
+    page = client.get("/status", headers={"accept": "text/html"}).text
+    assert all(one["where"] in page for one in workers)
+    assert studio.told == farm.cluster.told
+    studio.jobs.close()
+    studio.gallery.close()
 
 
 def test_a_private_cluster_lets_nobody_in_and_says_where_it_listens(two: Cluster) -> None:
