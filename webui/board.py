@@ -63,7 +63,7 @@ class Board:
 
     def recover(self) -> None:
         """Take up unfinished jobs in their order; those accepted before the start are in the line already."""
-        left = [job for job in self.journal.unfinished() if job not in self.line.known]
+        left = [job for job in self.journal.unfinished() if job not in self.line.queue]
         entries = [entry for job in left if (entry := self.journal.load(job))]
         if any(item.status == "running" for entry in entries for item in entry.items):
             self.gallery.refresh()
