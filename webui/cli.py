@@ -15,7 +15,7 @@ from typing import Any, Final, NoReturn
 
 from webui import __version__, cli_make
 from webui.cli_door import add_door, door_of
-from webui.cli_options import add_data_dir, add_engine, add_words, settings_of, word_settings
+from webui.cli_options import add_data_dir, add_engine, add_ray, add_words, ray_settings, settings_of, word_settings
 from webui.errors import BadValue, ReseedError
 from webui.recipe import PARAMS
 from webui.settings import DEFAULT_PORT, Settings, default_data_dir
@@ -94,6 +94,7 @@ def _described(action: argparse.Action) -> tuple[str, str]:
 
 def _add_serve(parser: argparse.ArgumentParser) -> None:
     add_engine(parser)
+    add_ray(parser)
     add_words(parser)
     parser.add_argument(
         "--model", metavar="NAME", help="the model that the form begins with (default: the bundled one)"
@@ -148,9 +149,8 @@ def _serve(arguments: argparse.Namespace) -> int:
 
     if not 0 <= arguments.port <= 65535:
         raise BadValue("port", "--port", arguments.port, "a whole number from 0 to 65535, 0 for any free one")
-    door = door_of(arguments)
-    settings = settings_of(arguments, model=arguments.model, port=arguments.port, **word_settings(arguments), **door)
-    return serve(settings)
+    more = {**word_settings(arguments), **door_of(arguments), **ray_settings(arguments)}
+    return serve(settings_of(arguments, model=arguments.model, port=arguments.port, **more))
 
 
 def _picture(named: Path, outputs: Path) -> Path:

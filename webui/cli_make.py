@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Final
 
 from webui import presets, seeds, wildcards, words
-from webui.cli_options import add_engine, add_words, settings_of, word_settings
+from webui.cli_options import add_engine, add_ray, add_words, ray_settings, settings_of, word_settings
 from webui.errors import BadRecipe, BadValue, JobError
 from webui.lineage import Lineage
 from webui.params import Choice, Param
@@ -59,6 +59,7 @@ def add_sweep(parser: argparse.ArgumentParser) -> None:
 def _add_wanted(parser: argparse.ArgumentParser, seed: str) -> None:
     """Add what every picture is asked for with; ``seed`` explains what its option takes."""
     add_engine(parser)
+    add_ray(parser)
     add_words(parser)
     parser.add_argument(
         "prompt",
@@ -98,7 +99,8 @@ def _opened(arguments: argparse.Namespace) -> "Iterator[tuple[Studio, dict[str, 
     with TemporaryDirectory(prefix="reseed-") as folder:  # a server's jobs are not ours to run
         journal = Path(folder) / "jobs.db"
         model = values.get("model")
-        studio = Studio.open(settings_of(arguments, model=model, journal_file=journal, **word_settings(arguments)))
+        more = {**word_settings(arguments), **ray_settings(arguments)}
+        studio = Studio.open(settings_of(arguments, model=model, journal_file=journal, **more))
         try:
             known = studio.presets()
             chosen = [presets.find(name, known) for name in arguments.preset]
@@ -180,16 +182,17 @@ def _follow(studio: "Studio", job: "Progress", told: "Callable[[int, Record], No
     """Draw a job's progress to its end and tell of each picture with its number; raise JobError when it failed."""
     from tqdm import tqdm
 
-    printed, progress = 0, job
+    printed, progress = set[int](), job
     with tqdm(total=1.0, bar_format="{desc} {percentage:3.0f}% |{bar}| {postfix}", leave=False, file=sys.stderr,
               disable=None) as bar:  # fmt: skip
         for progress in studio.jobs.watch(job.job):
-            for made in progress.made[printed:]:
-                bar.clear()
-                told(*made)
-            printed = len(progress.made)
+            for number, record in progress.made:
+                if number not in printed:  # several workers do not finish in order
+                    bar.clear()
+                    told(number, record)
+                    printed.add(number)
             bar.set_description_str(f"picture {min(progress.index + 1, progress.count)} of {progress.count}")
-            done = printed + len(progress.failed) + progress.step / max(1, progress.steps)
+            done = len(printed) + len(progress.failed) + progress.step / max(1, progress.steps)
             bar.n = min(1.0, done / progress.count)
             bar.set_postfix_str("" if progress.eta is None else f"{progress.eta:.0f} s left")
     if progress.error:

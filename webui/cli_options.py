@@ -28,6 +28,36 @@ def add_engine(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dtype", choices=DTYPES, help="the networks' number type (default: by device)")
 
 
+def add_ray(parser: argparse.ArgumentParser) -> None:
+    """Add the options of whoever lets a Ray cluster make the pictures."""
+    parser.add_argument(
+        "--ray",
+        default="",
+        metavar="CLUSTER",
+        help="let a Ray cluster make the pictures: local[:N] starts a private one with N workers, auto or an address "
+        "joins one that you started with token authentication",
+    )
+    parser.add_argument(
+        "--ray-workers",
+        type=int,
+        default=0,
+        metavar="N",
+        help="how many workers to ask the cluster for (default: one for each accelerator that it has)",
+    )
+
+
+def ray_settings(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Return the settings of the cluster; raise BadValue for what is none."""
+    from webui.engine.cluster import MOST, asked
+
+    if not 0 <= arguments.ray_workers <= MOST or (arguments.ray_workers and not arguments.ray):
+        rule = f"a whole number from 1 to {MOST}, and given with --ray"
+        raise BadValue("ray_workers", "--ray-workers", arguments.ray_workers, rule)
+    if arguments.ray:
+        asked(arguments.ray)
+    return {"ray": arguments.ray, "ray_workers": arguments.ray_workers}
+
+
 def add_words(parser: argparse.ArgumentParser) -> None:
     """Add the options that say where wildcards and styles are."""
     parser.add_argument(

@@ -7,6 +7,7 @@
     ├── CheckpointError         a model is missing, damaged, of an unknown kind, or not the one asked for
     ├── EngineError             a picture could not be made
     │   ├── OutOfMemory         …because the device has too little memory; says what would fit
+    │   ├── WorkerLost          …because the workers of a cluster died that made it
     │   └── DraftError          …from this draft, because it is of another picture or was made by something else
     ├── PictureError            a file is not a picture, or carries no recipe
     ├── StorageError            a picture or a record could not be written or read
@@ -22,7 +23,7 @@ them with the job. ``code`` is a stable name for programs; ``str(error)`` is the
 
 from collections.abc import Collection, Iterable
 from difflib import get_close_matches
-from typing import Self
+from typing import Any, Self
 
 
 class ReseedError(Exception):
@@ -50,6 +51,10 @@ class BadValue(ReseedError, ValueError):
         sentence = f"{label} must be {allowed}; got {shown(value)}."
         super().__init__(f"{sentence} {hint}" if hint else sentence)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Travel between processes: what is written for the eye does not make the error again."""
+        return type(self), (self.field, self.label, self.value, self.allowed, self.hint)
+
     def at(self, field: str) -> Self:
         """Return the same error under another field's name: a door names its own."""
         return type(self)(field, self.label, self.value, self.allowed, self.hint)
@@ -71,6 +76,10 @@ class BadRecipe(ReseedError, ValueError):
         self.errors = tuple(errors)
         super().__init__(" ".join(str(error) for error in self.errors))
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Travel between processes, see BadValue."""
+        return type(self), (self.errors,)
+
 
 class CheckpointError(ReseedError):
     """A model cannot be used: missing, damaged, of an unknown kind, or not the one the recipe asks for."""
@@ -89,6 +98,12 @@ class OutOfMemory(EngineError):
     """The device has too little memory for this picture."""
 
     code = "out_of_memory"
+
+
+class WorkerLost(EngineError):
+    """The workers of a cluster that made a picture were lost, again and again: it may be what kills them."""
+
+    code = "worker_lost"
 
 
 class DraftError(EngineError):

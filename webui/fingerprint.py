@@ -10,7 +10,9 @@ class Fingerprint:
 
     ``model_hash`` is the SHA-256 of the weights, 64 hexadecimal digits; ``device`` a class such as ``cpu`` or
     ``cuda``; ``dtype`` the type that the networks ran in. ``loras`` and ``embeddings`` list those that were used,
-    ``name: SHA-256``; pictures from before there were any have none.
+    ``name: SHA-256``; pictures from before there were any have none. ``threads`` is how many of the processor's the
+    networks ran on, where the device is one: sums are divided among them, so another number moves the last bits. It is
+    empty on other devices, and in pictures from before it was known.
     """
 
     product: str
@@ -22,6 +24,7 @@ class Fingerprint:
     dtype: str
     loras: str = ""
     embeddings: str = ""
+    threads: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON form."""

@@ -5,6 +5,7 @@ waits behind all of another's jobs; with one owner, or none, jobs are made in th
 joins stands behind those who wait and before the one who is served, so nobody is passed for ever.
 """
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from itertools import zip_longest
@@ -71,6 +72,23 @@ class Line:
             *(waiting[owner] for owner in [*self._ring, *(owner for owner in waiting if owner in served)])
         )
         return begun + [state for turn in rounds for state in turn if state is not None]
+
+    def next(self) -> tuple[State, int | None] | None:
+        """Return whose turn it is at a worker that is free: a job and its next picture, None where it only has to end.
+
+        With several workers the owner is served for whom the fewest of them work; with one the order is what counts.
+        """
+        serving = Counter(state.owner for state in map(self.known.__getitem__, self.queue) for _ in state.taken)
+        open_ = [state for state in self.order() if state.next is not None or (state.is_over and not state.taken)]
+        if not open_:
+            return None
+        state = min(open_, key=lambda one: serving[one.owner])
+        return state, state.next
+
+    @property
+    def is_working(self) -> bool:
+        """Say whether a job is begun and not ended."""
+        return any(self.known[job].status in ("running", "canceling") for job in self.queue)
 
     def until(self, state: State) -> list[State]:
         """Return the jobs that end before this one does, and itself; nothing when it is not in the line."""

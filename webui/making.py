@@ -25,7 +25,7 @@ _log = logging.getLogger(__name__)
 
 
 class Maker:
-    """Makes pictures for the queue's one worker."""
+    """Makes pictures for the queue's workers."""
 
     def __init__(self, engine: Engine, gallery: Gallery, drafts: Drafts) -> None:
         self._engine, self._gallery, self._drafts = engine, gallery, drafts

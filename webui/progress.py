@@ -28,7 +28,9 @@ class Progress:
     is the number of waiting jobs ahead: 0 when it is next or running. ``eta`` is in seconds until the job ends, None
     before anything was measured. ``made`` are the finished pictures, ``drafts`` the keys of those that were only begun
     and ``failed`` the sentences of those that could not be made, each with its number in ``recipes``, in order.
-    ``lineage`` says where the recipes came from. ``held`` says that a full disk holds the line up.
+    ``lineage`` says where the recipes came from. ``held`` says that a full disk holds the line up. ``left`` are
+    the pictures that are neither finished nor given up, ``at_work`` those being made, of which ``index`` is the first;
+    ``note`` is a sentence about one of them, when something happened on the way.
     """
 
     job: str
@@ -52,6 +54,9 @@ class Progress:
     failed: tuple[tuple[int, str], ...] = ()
     lineage: Lineage = UNKNOWN
     held: bool = False
+    note: str = ""
+    left: tuple[int, ...] = ()
+    at_work: tuple[int, ...] = ()
 
     @property
     def records(self) -> tuple[Record, ...]:
@@ -85,6 +90,9 @@ class State:
     step: int = 0
     steps: int = 0
     preview: bytes | None = None
+    note: str = ""
+    taken: set[int] = field(default_factory=set)  # the pictures that are being made
+    failing: ReseedError | None = None  # ends the job as soon as nobody works on it
     compare: Callable[[Image.Image, Fingerprint], object] | None = None  # instead of saving; then nothing is written
     units: int = 0
     pixels: int = 0
@@ -98,6 +106,18 @@ class State:
     def owner(self) -> str:
         """Whose job it is; empty where people are not told apart."""
         return self.lineage.owner
+
+    @property
+    def next(self) -> int | None:
+        """The next picture that a worker may take; None when there is none, or the job is to stop."""
+        if self.status not in ("pending", "running") or self.failing is not None:
+            return None
+        return next((number for number in self.left if number not in self.taken), None)
+
+    @property
+    def is_over(self) -> bool:
+        """Say whether nothing more is to be made of it."""
+        return not self.left or self.status == "canceling" or self.failing is not None
 
     def stop(self, recipe: Recipe) -> int | None:
         """Return after how many model calls a picture stops, or None when it is made whole."""
@@ -173,38 +193,50 @@ class State:
             failed=tuple(sorted(self.failed.items())),
             lineage=self.lineage,
             held=held and self.status == "pending",
+            note="" if self.status in ENDED else self.note,
+            left=tuple(self.left),
+            at_work=tuple(sorted(self.taken)),
         )
 
 
 @dataclass
 class Pace:
-    """Seconds per model evaluation and pixel, and per pixel of finishing a picture, as measured in this run."""
+    """Seconds per model evaluation and pixel, and per pixel of finishing a picture, as measured in this run.
+
+    ``workers`` pictures are made at a time.
+    """
 
     evaluation: float | None = None
     finish: float = 0.0
-    _last: tuple[int, float] | None = None
+    workers: int = 1
+    _last: dict[int, tuple[int, float]] = field(default_factory=dict)
 
-    def begin(self) -> None:
-        """A picture begins: what came before it is not a step."""
-        self._last = None
+    def begin(self, worker: int = 0) -> None:
+        """A picture begins at a worker: what came before it is not a step."""
+        self._last.pop(worker, None)
 
-    def saw(self, step: int, pixels: int, now: float) -> None:
+    def saw(self, step: int, pixels: int, now: float, worker: int = 0) -> None:
         """Take in that ``step`` evaluations were done at ``now`` on the monotonic clock."""
-        if self._last and step > self._last[0]:
-            taken = max(0.0, now - self._last[1]) / (step - self._last[0]) / pixels
+        before = self._last.get(worker)
+        if before and step > before[0]:
+            taken = max(0.0, now - before[1]) / (step - before[0]) / pixels
             self.evaluation = taken if self.evaluation is None else 0.7 * self.evaluation + 0.3 * taken
-        self._last = (step, now)
+        self._last[worker] = (step, now)
 
-    def finished(self, pixels: int, now: float) -> None:
+    def finished(self, pixels: int, now: float, worker: int = 0) -> None:
         """Take in that a picture was saved at ``now``: decoding and saving come after the last evaluation."""
-        if self._last:
-            self.finish = max(0.0, now - self._last[1]) / pixels
+        if before := self._last.get(worker):
+            self.finish = max(0.0, now - before[1]) / pixels
 
     def seconds(self, line: Sequence[State]) -> float | None:
-        """Estimate how long the jobs of a line take, one after the other; None before anything was measured."""
+        """Estimate how long the jobs of a line take, one after the other; None before anything was measured.
+
+        Several workers share them as well as they can.
+        """
         if self.evaluation is None or not line:
             return None
-        return sum(_units_left(state) * self.evaluation + state.pixels * self.finish for state in line)
+        alone = sum(_units_left(state) * self.evaluation + state.pixels * self.finish for state in line)
+        return alone / self.workers
 
     def estimate(self, recipes: Sequence[Recipe]) -> float | None:
         """Estimate how many seconds pictures take that are not in the queue; None before anything was measured."""

@@ -75,7 +75,8 @@ class Door:
 class Settings:
     """How the program runs. Paths are absolute.
 
-    ``model`` is chosen in the form at the start; ``device`` and ``dtype`` None mean the best there is.
+    ``model`` is chosen in the form at the start; ``device`` and ``dtype`` None mean the best there is. ``ray`` names a
+    cluster that makes the pictures, see ``webui.engine.cluster``; empty is this process.
     """
 
     data_dir: Path = field(default_factory=default_data_dir)
@@ -91,6 +92,8 @@ class Settings:
     wildcards_dir: Path | None = None
     styles_file: Path | None = None
     door: Door = Door()
+    ray: str = ""
+    ray_workers: int = 0
 
     @property
     def is_loopback(self) -> bool:

@@ -11,11 +11,13 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final, Self
 
-from webui import grid, hold, presets, reproduce, seeds, sweeping, verdict, words
+from webui import engines, grid, hold, presets, reproduce, seeds, sweeping, verdict, words
 from webui.checks import Checks
 from webui.drafts import Drafts
 from webui.engine import Engine, script
 from webui.engine.checkpoints import Catalog, Checkpoint
+from webui.engine.posts import Standing
+from webui.engine.remote import RemoteEngine
 from webui.errors import BadRecipe, BadValue, CheckpointError, JobError, LimitError, ReseedError, StorageError
 from webui.favourites import Favourites
 from webui.gallery import Gallery
@@ -81,13 +83,11 @@ class Studio:
 
     @classmethod
     def open(cls, settings: Settings) -> "Studio":
-        """Compose the studio with the diffusion engine; imports neither torch nor diffusers yet."""
-        from webui.engine.diffusion import DiffusionEngine
-
+        """Compose the studio with the diffusion engine, or a cluster's; imports neither torch nor diffusers yet."""
         found = catalog(settings)
         if settings.model is not None:
             found.find(settings.model)
-        return cls(settings, DiffusionEngine(found, settings.device, settings.dtype), found)
+        return cls(settings, engines.engine(settings, found), found)
 
     def start(self) -> None:
         """Bring the index up to date, recover the queue and begin to work; warm the chosen model meanwhile."""
@@ -97,7 +97,18 @@ class Studio:
     def close(self) -> None:
         """Stop working: the picture being made is given back to the queue."""
         self.jobs.close()
+        self.engine.close()
         self.gallery.close()
+
+    @property
+    def told(self) -> Sequence[str]:
+        """Sentences for whoever starts the program, about what makes the pictures beside it."""
+        return self.engine.cluster.told if isinstance(self.engine, RemoteEngine) else ()
+
+    @property
+    def workers(self) -> Sequence[Standing]:
+        """How the workers of a cluster stand; none where this process makes the pictures."""
+        return self.engine.standings() if isinstance(self.engine, RemoteEngine) else ()
 
     @property
     def model(self) -> str:

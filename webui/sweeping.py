@@ -203,7 +203,6 @@ def layout_of(progress: Progress) -> Layout:
 def places(layout: Layout, progress: Progress) -> list[Place]:
     """Say what each cell of a sweep shows now, X fastest."""
     made, failed = dict(progress.made), dict(progress.failed)
-    last = max([*made, *failed], default=-1)  # they are made in order: what is missing before it was there
     rest = {"succeeded": DELETED, "canceled": STOPPED, "failed": progress.error or STOPPED}.get(progress.status, "")
     found = []
     for at, cell in enumerate(layout.cells):
@@ -213,7 +212,7 @@ def places(layout: Layout, progress: Progress) -> list[Place]:
         elif cell in made:
             found.append(Place(captions, made[cell]))
         else:
-            working = progress.status == "running" and cell == progress.index
-            reason = failed.get(cell, DELETED if cell < last else rest)
+            working = progress.status == "running" and cell in progress.at_work
+            reason = failed.get(cell, rest if cell in progress.left else DELETED)
             found.append(Place(captions, reason=reason, working=working and not reason))
     return found

@@ -26,6 +26,7 @@ _SENTENCES: Final = {
     "torch": f"It was made with torch {{then}}, here is {{now}}: {_BITS}.",
     "diffusers": f"It was made with diffusers {{then}}, here is {{now}}: {_BITS}.",
     "device": f"It was made on the device {{then}}, here it is {{now}}: {_BITS}.",
+    "threads": f"It was made on {{then}} threads of the processor, here are {{now}}: {_BITS}.",
     "dtype": "It was made in {then}, here it is {now}: details of a picture differ.",
 }
 _UNTOLD: Final = {

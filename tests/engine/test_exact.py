@@ -69,3 +69,24 @@ def test_each_schedule(sha256, small, schedule):
 def test_the_whole_grid(sha256, small, sampler, rng):
     for schedule in SCHEDULES:
         check_cell(sha256, small.but(sampler=sampler, schedule=schedule, rng=rng, steps=2), again=(2, 0))
+
+
+def test_the_threads_of_the_processor_are_part_of_what_made_a_picture(engine, recipe) -> None:
+    """Sums are divided among the threads, so their number moves the last bits."""
+    before, made = torch.get_num_threads(), {}
+    try:
+        for threads in (1, 2, 1):
+            torch.set_num_threads(threads)
+            stated = engine.states(recipe)
+            *_, last = engine.generate(recipe)
+            assert last.fingerprint == stated
+            assert last.image is not None
+            made.setdefault(threads, set()).add((stated.threads, last.image.tobytes()))
+    finally:
+        torch.set_num_threads(before)
+    assert [len(found) for found in made.values()] == [1, 1]
+    ((one, pixels_one),), ((two, pixels_two),) = made[1], made[2]
+    assert (one, two) == ("1", "2")
+    far = np.abs(np.frombuffer(pixels_one, np.uint8).astype(int) - np.frombuffer(pixels_two, np.uint8)).max()
+    assert far <= 8  # the last bits, not another picture
+    print(f"1 and 2 threads: the greatest difference of a value is {far} of 255")

@@ -15,6 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from webui import __version__, grid_picture, owners, sweeping
+from webui.api import status
 from webui.api.firefly import routes as firefly
 from webui.api.gate import Gate, seen
 from webui.api.guard import LOOPBACK, Guard
@@ -43,6 +44,7 @@ def create(studio: Studio) -> FastAPI:
     _guard(app, studio, (*hosts, *studio.settings.door.hosts), everywhere)
     app.add_exception_handler(ReseedError, _sentence)
     app.get("/healthz")(_health)
+    status.add(app, studio)
     _add_pictures(app, studio)
     _add_jobs(app, studio)
     app.include_router(firefly.router(studio))

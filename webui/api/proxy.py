@@ -2,6 +2,7 @@
 
 The promise: behind this nobody sees ``X-Forwarded-…``. Host, scheme and address of a request are what the connection
 says, or, with a proxy that is believed, what the nearest one says. A name in ``secure`` is only reached by https.
+Whether any said anything, believed or not, is in ``request.state.proxied``.
 """
 
 from collections.abc import Set
@@ -31,7 +32,8 @@ class Forwarded:
     def _settled(self, scope: Scope) -> Scope:
         headers = Headers(scope=scope)
         raw = [(name, value) for name, value in scope["headers"] if not name.startswith((FORWARDED, b"forwarded"))]
-        settled = {**scope, "headers": raw}
+        proxied = len(raw) < len(scope["headers"])
+        settled = {**scope, "headers": raw, "state": {**scope.get("state", {}), "proxied": proxied}}
         named = split_host(headers.get("host", ""))
         shared = named is not None and named[0] in self.secure
         if self.believed or shared:

@@ -23,7 +23,8 @@ class Step:
 
     ``index`` of ``total`` model evaluations are done (0 before the first). ``preview`` is the denoised estimate at
     latent size, a few pixels for each latent cell, when there is one. The last step carries ``image`` (RGB, at the
-    recipe's size) and ``fingerprint``; or ``draft``, when one was asked for.
+    recipe's size) and ``fingerprint``; or ``draft``, when one was asked for. ``note`` is a sentence for whoever watches
+    when something happened on the way, such as that the picture had to be begun again; ``index`` may go back then.
     """
 
     index: int
@@ -32,10 +33,16 @@ class Step:
     image: Image.Image | None = None
     fingerprint: Fingerprint | None = None
     draft: Draft | None = None
+    note: str = ""
 
 
 class Engine(Protocol):
-    """Makes pictures. One call at a time: the queue has one worker for each engine."""
+    """Makes pictures, ``workers`` of them at a time: so many threads of the queue may be in ``generate`` at once."""
+
+    @property
+    def workers(self) -> int:
+        """How many pictures it makes at a time."""
+        ...
 
     def generate(self, recipe: Recipe, draft: Draft | None = None, stop: int | None = None) -> Iterator[Step]:
         """Yield the steps of making one picture, the last with the image.
@@ -55,4 +62,8 @@ class Engine(Protocol):
 
     def count_tokens(self, text: str, model: str) -> tuple[int, int] | None:
         """Count a prompt's tokens: (tokens, room in the chunks they fill), or None while the model is not loaded."""
+        ...
+
+    def close(self) -> None:
+        """Give back what the engine holds outside of this process; after the last picture, once."""
         ...

@@ -19,7 +19,7 @@ from typing import Any, Literal
 from webui import samplers
 from webui.engine.hashes import Hashes, read_json
 from webui.engine.headers import family_of_file, refusal
-from webui.engine.network_files import NetworkFiles
+from webui.engine.network_files import NetworkFile, NetworkFiles
 from webui.errors import BadRecipe, BadValue, CheckpointError, near, shown
 from webui.recipe import Recipe
 
@@ -168,6 +168,10 @@ class Catalog:
         for relative, path in sorted(_parts(checkpoint.path)):
             total.update(f"{relative} {self._hashes.file(path)}\n".encode())
         return total.hexdigest()
+
+    def worn(self, recipe: Recipe, checkpoint: Checkpoint) -> list[tuple[NetworkFile, str]]:
+        """Find the LoRAs and embeddings that a picture uses, each with its hash; raises like ``networks.used``."""
+        return [(file, self.networks.digest(file)) for file in self.networks.used(recipe, checkpoint)]
 
     def check(self, checkpoint: Checkpoint, wanted: str) -> None:
         """Raise CheckpointError unless the model's hash begins with ``wanted``; naming both."""

@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from webui import __version__, networks, samplers
+from webui import __version__, samplers
 from webui.engine import Step
 from webui.engine import draft as drafts
-from webui.engine.checkpoints import Catalog
+from webui.engine.checkpoints import Catalog, Checkpoint
 from webui.engine.draft import Draft
+from webui.engine.network_files import hashes_of
 from webui.errors import OutOfMemory
 from webui.fingerprint import Fingerprint
 from webui.recipe import Recipe
@@ -33,6 +34,8 @@ class DiffusionEngine:
 
     ``device``: cuda, xpu, mps or cpu, and ``dtype``: float32, float16 or bfloat16; None chooses the best there is.
     """
+
+    workers = 1
 
     def __init__(self, checkpoints: Catalog, device: str | None = None, dtype: str | None = None) -> None:
         # Threads that spin while they wait make a picture six times slower on a busy machine, and gain nothing on a
@@ -69,27 +72,25 @@ class DiffusionEngine:
 
     def fingerprint(self, model: "Model", worn: "Worn" = ()) -> Fingerprint:
         """Say what makes the pictures of a loaded model, with the LoRAs and embeddings that a picture uses."""
-        import diffusers
-        import torch
+        return _fingerprint(model.checkpoint.name, model.digest, model.device, model.dtype, worn)
 
-        return Fingerprint(
-            product=__version__,
-            torch=torch.__version__,
-            diffusers=diffusers.__version__,
-            model=model.checkpoint.name,
-            model_hash=model.digest,
-            device=model.device.split(":")[0],
-            dtype=str(model.dtype).removeprefix("torch."),
-            loras=networks.write_hashes({file.name: digest for file, digest in worn if file.kind == "LoRA"}),
-            embeddings=networks.write_hashes({file.name: digest for file, digest in worn if file.kind == "embedding"}),
-        )
+    def states(self, recipe: Recipe) -> Fingerprint:
+        """Say what would make a picture here, without loading weights; raises like ``generate``."""
+        from webui.engine import loading
+
+        checkpoint, digest = self._found(recipe.model, recipe.model_hash)
+        device = loading.choose_device(self.device)
+        dtype = loading.choose_dtype(self.dtype, device, checkpoint.family)
+        return _fingerprint(checkpoint.name, digest, device, dtype, self.checkpoints.worn(recipe, checkpoint))
+
+    def close(self) -> None:
+        """Do nothing: what is loaded goes with the process."""
 
     def _steps(self, model: "Model", recipe: Recipe, draft: Draft | None, stop: int | None) -> Iterator[Step]:
         from webui.engine import sampling
         from webui.engine.picture_noise import PictureNoise
 
-        known = self.checkpoints.networks
-        worn = [(file, known.digest(file)) for file in known.used(recipe, model.checkpoint)]
+        worn = self.checkpoints.worn(recipe, model.checkpoint)
         family, fingerprint = model.family, self.fingerprint(model, worn)
         answers = drafts.begin(draft, recipe, fingerprint, stop)
         shape = family.shape(recipe.width, recipe.height)
@@ -135,14 +136,8 @@ class DiffusionEngine:
         with self._lock:
             from webui.engine import loading
 
-            checkpoint = self.checkpoints.find(name)
+            checkpoint, digest = self._found(name, model_hash)
             loaded = self._loaded
-            if checkpoint.kind == "hub":
-                resident = loaded is not None and loaded.checkpoint.name == name
-                checkpoint = loaded.checkpoint if loaded is not None and resident else loading.fetch(checkpoint)
-            if model_hash:
-                self.checkpoints.check(checkpoint, model_hash)
-            digest = self.checkpoints.hash(checkpoint)
             if loaded is not None and (loaded.checkpoint.name, loaded.digest) == (name, digest):
                 return loaded
             self._loaded = loaded = None
@@ -161,6 +156,18 @@ class DiffusionEngine:
                 "model, or start with --dtype float16."
             )
 
+    def _found(self, name: str, model_hash: str) -> "tuple[Checkpoint, str]":
+        """Find a model, downloading it if need be, and its hash; raise CheckpointError when that is another."""
+        from webui.engine import loading
+
+        checkpoint, loaded = self.checkpoints.find(name), self._loaded
+        if checkpoint.kind == "hub":
+            resident = loaded is not None and loaded.checkpoint.name == name
+            checkpoint = loaded.checkpoint if loaded is not None and resident else loading.fetch(checkpoint)
+        if model_hash:
+            self.checkpoints.check(checkpoint, model_hash)
+        return checkpoint, self.checkpoints.hash(checkpoint)
+
     def _free(self) -> None:
         """Give memory that is no longer needed back to the device."""
         import torch
@@ -169,6 +176,24 @@ class DiffusionEngine:
         for device in (torch.cuda, torch.xpu, torch.mps):
             if getattr(device, "is_available", torch.backends.mps.is_available)():
                 device.empty_cache()
+
+
+def _fingerprint(model: str, digest: str, device: str, dtype: "torch.dtype", worn: "Worn") -> Fingerprint:
+    import diffusers
+    import torch
+
+    return Fingerprint(
+        product=__version__,
+        torch=torch.__version__,
+        diffusers=diffusers.__version__,
+        model=model,
+        model_hash=digest,
+        device=device.partition(":")[0],
+        dtype=str(dtype).removeprefix("torch."),
+        **hashes_of(worn),
+        # Measured: 1, 2 and 3 threads give three pictures that differ in the last bits.
+        threads=str(torch.get_num_threads()) if device == "cpu" else "",
+    )
 
 
 def _is_memory(error: Exception) -> bool:

@@ -16,6 +16,7 @@ from webui.engine import Step
 from webui.engine import draft as drafts
 from webui.engine.draft import Draft
 from webui.engine.philox import randn
+from webui.errors import CheckpointError, shown
 from webui.fingerprint import Fingerprint
 from webui.recipe import Recipe
 
@@ -24,6 +25,8 @@ HASH = hashlib.sha256(b"fake").hexdigest()
 
 class FakeEngine:
     """Makes pictures of smooth noise; ``delay`` seconds pass at each step, ``model_hash`` is named as the model's."""
+
+    workers = 1
 
     def __init__(self, delay: float = 0.0, model_hash: str = HASH) -> None:
         self.delay, self.model_hash = delay, model_hash
@@ -50,6 +53,18 @@ class FakeEngine:
     def fingerprint(self, model: str) -> Fingerprint:
         """Say what makes the pictures."""
         return Fingerprint(__version__, "none", "none", model, self.model_hash, "fake", "uint8")
+
+    def states(self, recipe: Recipe) -> Fingerprint:
+        """Say what would make a picture; raise CheckpointError when that is another model than the recipe names."""
+        if not self.model_hash.startswith(recipe.model_hash.lower()):
+            raise CheckpointError(
+                f"The recipe asks for the model {recipe.model} with the hash {shown(recipe.model_hash)}, but the one "
+                f"here has {self.model_hash[:10]}."
+            )
+        return self.fingerprint(recipe.model)
+
+    def close(self) -> None:
+        """Do nothing: there is nothing to give back."""
 
     def warm(self, model: str) -> None:
         """Do nothing: there is nothing to load."""

@@ -196,3 +196,11 @@ def _model(checkpoint: "Checkpoint") -> str:
     if checkpoint.family in _TRANSFORMERS:
         return f"the model {checkpoint.name} is of the {_TRANSFORMERS[checkpoint.family]} kind"
     return f"the model {checkpoint.name} reads text of {checkpoint.text_width} numbers a token"
+
+
+def hashes_of(worn: Sequence[tuple[NetworkFile, str]]) -> dict[str, str]:
+    """Write what a picture uses as the fields of a fingerprint that say it."""
+    return {
+        field: networks.write_hashes({file.name: digest for file, digest in worn if file.kind == kind})
+        for field, kind in (("loras", "LoRA"), ("embeddings", "embedding"))
+    }

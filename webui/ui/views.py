@@ -37,6 +37,7 @@ MADE_BY: Final = {
     "model_hash": "Weights SHA-256",
     "device": "Device",
     "dtype": "Number type",
+    "threads": "Threads",
     "loras": "LoRA SHA-256",
     "embeddings": "Embedding SHA-256",
 }
@@ -231,10 +232,14 @@ def line(job: Progress) -> str:
     if job.status == "canceling":
         return "Stopping…"
     parts = [f"Step {job.step} of {job.steps}" if job.steps else "Loading the model"]
-    if job.count > 1:
+    if len(job.at_work) > 1:
+        parts.append(f"{len(job.at_work)} {_noun(job)}s at once, {job.count - len(job.left)} of {job.count} done")
+    elif job.count > 1:
         parts.append(f"{_noun(job)} {min(job.index + 1, job.count)} of {job.count}")
     if job.eta is not None:
         parts.append(f"about {duration(job.eta)} left")
+    if job.note:
+        parts.append(job.note)
     return " · ".join(parts)
 
 
