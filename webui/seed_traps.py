@@ -17,11 +17,11 @@ FIELDS: Final = (
 )  # fmt: skip
 """What of a form the warnings look at."""
 FEW_STEPS: Final = 5
-"""Fewer are too few where the picture took three times as many: 4 instead of 12 keep three of eight compositions."""
+"""Fewer are too few where the picture took three times as many: 4 instead of 12 keep one of eight compositions."""
 FAR_STEPS: Final = 1.5
 """Times another number of steps with noise between them: of Euler a, 12 and 13 keep all compositions, 12 and 24 few."""
 FAR_CFG: Final = 4.0
-"""Times another CFG scale: 3 and 12 keep five of eight compositions, 3 and 20 none, 3 and 6 all."""
+"""Times another CFG scale: 3 and 12 keep none of eight compositions, 3 and 9 five, 3 and 6 seven."""
 LATE: Final = ("Restart",)
 """Samplers that add noise from σ = 2 downwards only, where the composition stands."""
 FREE: Final = "DPM adaptive"
