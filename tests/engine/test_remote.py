@@ -40,13 +40,14 @@ LEAVES = 15.0
 @pytest.fixture(scope="module")
 def two() -> Iterator[Cluster]:
     """A private cluster of two workers; when it is closed, no process and no folder of it is left."""
+    others = {*psutil.Process().children(recursive=True)}  # of tests before this module
     found = open_cluster(asked("local:2"))
-    started = psutil.Process().children(recursive=True)
+    started = {*psutil.Process().children(recursive=True)} - others
     assert len(started) > 2
     yield Kept(found.workers, 0, found.gpus, found.threads, found.told)  # no cores: tests' engines live side by side
-    started = [*{*started, *psutil.Process().children(recursive=True)}]
+    started |= {child for one in started if one.is_running() for child in one.children(recursive=True)}
     found.close()
-    _, left = psutil.wait_procs(started, timeout=LEAVES)
+    _, left = psutil.wait_procs([*started], timeout=LEAVES)
     assert [process for process in left if process.status() != psutil.STATUS_ZOMBIE] == []
     assert found._folder is not None
     assert not found._folder.exists()
