@@ -37,7 +37,7 @@ VERSION: Final = 1
 MAX_TEXT: Final = 512 * 1024
 """Bytes of a text: two prompts of 10,000 characters and what was typed for them, each escaped to six bytes, fit twice.
 Longer ones are skipped."""
-MAX_TEXTS, MAX_TOTAL, MAX_CHUNKS = 64, 1024 * 1024, 100_000
+MAX_TEXTS, MAX_TOTAL, MAX_CHUNKS = 64, 1024 * 1024, 50_000
 
 _SIGNATURE: Final = b"\x89PNG\r\n\x1a\n"
 _TEXT_KINDS: Final = (b"tEXt", b"iTXt", b"zTXt")
