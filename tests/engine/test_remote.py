@@ -45,12 +45,20 @@ def two() -> Iterator[Cluster]:
     started = {*psutil.Process().children(recursive=True)} - others
     assert len(started) > 2
     yield Kept(found.workers, 0, found.gpus, found.threads, found.told)  # no cores: tests' engines live side by side
-    started |= {child for one in started if one.is_running() for child in one.children(recursive=True)}
+    started |= {child for one in started for child in descendants(one)}
     found.close()
     _, left = psutil.wait_procs([*started], timeout=LEAVES)
     assert [process for process in left if process.status() != psutil.STATUS_ZOMBIE] == []
     assert found._folder is not None
     assert not found._folder.exists()
+
+
+def descendants(process: psutil.Process) -> list[psutil.Process]:
+    """Return what a process has started; nothing when it has ended."""
+    try:
+        return process.children(recursive=True)
+    except psutil.NoSuchProcess:
+        return []
 
 
 @pytest.fixture(scope="module")

@@ -103,3 +103,16 @@ def test_the_scripts_cannot_be_broken_out_of(studio: Studio, monkeypatch: pytest
 
     monkeypatch.setattr(studio, "models", lambda: ["</script><script>alert(1)</script>"])
     assert "</script><script>alert" not in page._head(studio)
+
+
+def test_what_the_server_is_asked_by_itself_takes_no_sentence_away(client: TestClient) -> None:
+    # gradio takes the sentences away from an event's inputs when the server begins with it
+    config = client.get("/config").json()
+    names = {*form.NAMES, *form.EXTRA, "axis_x", "axis_y", "axis_z"} - {"parent"}  # which nobody sees
+    fields = {part["id"]: part["props"]["elem_id"] for part in config["components"]
+              if part["props"].get("elem_id") in names}  # fmt: skip
+    assert {"prompt", "seed", "model", "axis_x"} <= {*fields.values()}
+    asked = [one for one in config["dependencies"]
+             if one["backend_fn"] and any(trigger == "change" for _, trigger in one["targets"])]  # fmt: skip
+    assert len(asked) > 5
+    assert [[fields[id] for id in one["inputs"] if id in fields] for one in asked] == [[]] * len(asked)

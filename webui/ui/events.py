@@ -7,10 +7,16 @@ from typing import Any
 import gradio as gr
 
 
-def on_change(
-    fields: Sequence[Any], handler: Callable[..., Any], outputs: Any, shared: dict[str, Any], *, asked: bool = False
+def on_change(  # noqa: PLR0913
+    fields: Sequence[Any],
+    handler: Callable[..., Any],
+    outputs: Any,
+    shared: dict[str, Any],
+    *,
+    asked: bool = False,
+    read: Sequence[Any] = (),
 ) -> None:
-    """Call a handler with the values of fields whenever one of them changes.
+    """Call a handler with the values of fields whenever one of them changes, or with those of others to ``read``.
 
     They travel through a hidden field: gradio (6.31) takes the sentences away from the inputs of an event when the
     server begins with it, so an event that begins late would take those that came meanwhile. Before them comes the
@@ -18,7 +24,9 @@ def on_change(
     """
     carried = gr.Textbox("", visible=False)
     written = "(...values) => JSON.stringify(values)"
-    gr.on([field.change for field in fields], None, [*fields], carried, js=written, trigger_mode="always_last")
+    gr.on(
+        [field.change for field in fields], None, [*(read or fields)], carried, js=written, trigger_mode="always_last"
+    )
 
     def called(text: str, request: gr.Request) -> Any:
         return handler(*([request] if asked else []), *json.loads(text))

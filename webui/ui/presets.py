@@ -16,6 +16,7 @@ from webui.errors import ReseedError
 from webui.presets import Preset
 from webui.studio import Studio
 from webui.ui import form, views
+from webui.ui.events import on_change
 from webui.ui.form import Form
 
 NUMBERS: Final = ("steps", "sampler", "schedule", "cfg_scale", "width", "height")
@@ -210,8 +211,8 @@ def connect(studio: Studio, page: Form, parts: dict[str, Any], restored: Any, sh
     fields = [parts["preset_name"], parts["preset_words"], parts["preset_negative"]]
     lists = [mine, styles, parts["formpreset"], parts["preset_note"]]
     restored.then(handlers.arrive, [styles, model], [mine, styles, parts["formpreset"]], **shared)
-    gr.on([styles.change, model.change], handlers.offer, [styles, model], styles, trigger_mode="always_last", **shared)
-    model.change(handlers.forms, model, parts["formpreset"], **shared)
+    on_change([styles, model], handlers.offer, styles, shared)
+    on_change([model], handlers.forms, parts["formpreset"], shared)
     filled = [*page.inputs(), parts["note"], parts["formpreset"]]
     parts["formpreset"].input(handlers.fill, [parts["formpreset"], styles], filled, **shared)
     mine.input(handlers.open, mine, [*fields, parts["preset_numbers"], parts["preset_note"]], **shared)

@@ -98,14 +98,7 @@ def _connect_sweeps(handlers: Handlers, recall: Recall, page: Form, parts: dict[
     for started in (pressed, filled.success(handlers.sweep, **asked)):
         started.success(handlers.start_following, memory, view, js="(jobs) => window.reseed.toStage(jobs)", **SHARED)
     counted = [*axes, *(page[name] for name in ("steps", "sampler", "width", "height"))]
-    gr.on(
-        [part.change for part in counted],
-        sweeping.estimate,
-        [*axes, *form],
-        parts["planned"],
-        trigger_mode="always_last",
-        **RAW,
-    )
+    on_change(counted, sweeping.estimate, parts["planned"], SHARED, asked=True, read=[*axes, *form])
     stored: dict[str, Any] = {"inputs": axes, "trigger_mode": "always_last"}
     gr.on([part.change for part in axes], None, js="(...values) => window.reseed.rememberAxes(values)", **stored)
     grid = parts["sweep"]
@@ -206,7 +199,7 @@ def _connect_form(handlers: Handlers, page: Form, parts: dict[str, Any]) -> None
     kept = [page["parent"], page["seed"], page["share"]]
     on_change(kept, partial(holding.followed, handlers.studio), parts["holding"], SHARED, asked=True)
     width, height, model = page["width"], page["height"], page["model"]
-    model.change(handlers.vocabulary, model, parts["words"], **SHARED)
+    on_change([model], handlers.vocabulary, parts["words"], SHARED)
     parts["swap"].swap(swap, [width, height], [width, height], **SHARED)
     model.input(
         handlers.change_model,
