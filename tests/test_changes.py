@@ -1,13 +1,12 @@
 """What changed: words, weights and fields; the pieces hold everything, once, and no text takes long."""
 
-import time
 from itertools import product
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.growth import growth
+from tests.growth import growth, lines
 from tests.strategies import RECIPES
 from webui.changes import EMPTY, Piece, Token, changes, compare, tokens
 from webui.recipe import PROMPT_LIMIT, Recipe
@@ -148,15 +147,13 @@ HARD = {
 @pytest.mark.parametrize("name", HARD)
 def test_no_prompt_takes_long(name: str) -> None:
     old, new = (text[:PROMPT_LIMIT] for text in HARD[name])
-    begin = time.process_time()
-    found = compare(old, new)
-    assert time.process_time() - begin < 0.5
-    assert found.apply(tokens(old)) == tokens(new)
+    assert lines(lambda: compare(old, new)) < 50 * (len(old) + len(new))
+    assert compare(old, new).apply(tokens(old)) == tokens(new)
 
 
 @pytest.mark.parametrize("unit", ["a, b ", "x y", "(a:1.2) ", "[a:b:0.5]", "<lora:a:1>", "(", ", "])
 def test_reading_is_linear(unit: str) -> None:
-    assert growth(tokens, unit) < 12
+    assert growth(tokens, unit) < 1.5
 
 
 def test_swapping_two_words_of_many_says_only_them() -> None:

@@ -161,7 +161,7 @@ def test_a_graph_that_runs_in_a_circle_ends() -> None:
     [("Dream", " -s 5"), ("Dream", "[a"), ("Dream", "[]"), ("Dream", "  "), ("sd-metadata", "["), ("prompt", '{"1":')],
 )
 def test_a_hundred_thousand_characters_take_linear_time(key: str, unit: str) -> None:
-    assert growth(lambda text: foreign.read({key: text}), unit) < 25
+    assert growth(lambda text: foreign.read({key: text}), unit) < 1.5
 
 
 def test_a_large_graph_takes_linear_time() -> None:
@@ -176,7 +176,7 @@ def test_a_large_graph_takes_linear_time() -> None:
         }
         foreign.read({"prompt": json.dumps(nodes)})
 
-    assert growth(graph, "x") < 25
+    assert growth(graph, "x") < 1.5
 
 
 def test_infotext_is_not_taken_for_json() -> None:

@@ -463,9 +463,10 @@ def test_an_engine_that_hangs_does_not_hold_up_closing(tmp_path: Path) -> None:
     house = House(tmp_path, engine)
     job = house.jobs.submit(recipes(1)).job
     assert engine.there.wait(5)
-    began = time.monotonic()
-    house.close(timeout=0.2)
-    assert time.monotonic() - began < 2
+    closer = threading.Thread(target=house.close, args=(0.2,))
+    closer.start()
+    closer.join(30)  # the engine would hold it for ever
+    assert not closer.is_alive()
     assert [progress.done for progress in house.jobs.watch(job)] == [False]
     with pytest.raises(JobError, match="Another Reseed is at work"):
         House(tmp_path)

@@ -90,7 +90,7 @@ def test_text_without_grammar_stays_itself(text: str) -> None:
     "unit", ["(", "(a:1.2)", "a:", "B", ":  ", ": 1", "\\", "BREAK ", "(BREAK", "()", "[", "(a", ":1", "(a:1.2"]
 )
 def test_a_hundred_thousand_characters_take_linear_time(unit: str) -> None:
-    assert growth(parse, unit) < 25
+    assert growth(parse, unit) < 1.5
 
 
 def test_nesting_beyond_reason_stays_finite() -> None:

@@ -262,10 +262,10 @@ UNITS = ["[", "]", "[a:b:0.5]", "[a|b]", "[a|", "[a:", "(", "([", "([)]", ":", "
 
 @pytest.mark.parametrize("unit", UNITS)
 def test_linear(unit: str) -> None:
-    assert growth(outline, unit) < 25
-    assert growth(lambda text: timeline(text, 4), unit) < 25
-    assert growth(parts, unit) < 25
-    assert growth(networks, unit) < 25
+    assert growth(outline, unit) < 1.5
+    assert growth(lambda text: timeline(text, 4), unit) < 1.5
+    assert growth(parts, unit) < 1.5
+    assert growth(networks, unit) < 1.5
 
 
 def test_depth_beyond_reason() -> None:

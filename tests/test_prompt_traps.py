@@ -91,7 +91,7 @@ def test_total(text: str) -> None:
      "[a:b:0", "<a:", "<a:b>", "[[a|a]|b]", "1.", ":1,"],
 )  # fmt: skip
 def test_linear(unit: str) -> None:
-    assert growth(warnings, unit) < 25
+    assert growth(warnings, unit) < 1.5
 
 
 def test_depth_beyond_reason() -> None:

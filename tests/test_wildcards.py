@@ -169,4 +169,4 @@ def test_linear(unit: str) -> None:
         with contextlib.suppress(BadValue):
             expand(text, 1, {"a": ["x"]})
 
-    assert growth(read, unit) < 25
+    assert growth(read, unit) < 1.5

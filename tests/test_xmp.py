@@ -1,7 +1,6 @@
 """XMP packets: where programs put their texts, in every format; and no packet does harm."""
 
 import io
-import time
 from pathlib import Path
 from xml.sax.saxutils import escape, quoteattr
 
@@ -105,9 +104,7 @@ LAUGHS = "".join(f'<!ENTITY l{n} "{f"&l{n - 1};" * 10 if n else "ha"}">' for n i
 )
 def test_a_document_type_is_refused(head: str) -> None:
     inner = packet("<exif:UserComment>&l11;Steps: 3, Sampler: Euler, Seed: 4</exif:UserComment>").split("?>", 1)[1]
-    began = time.process_time()
     assert xmp.read(head + inner) == {}
-    assert time.process_time() - began < 1
     assert xmp.read(inner.replace("&l11;", "")) == {"parameters": "Steps: 3, Sampler: Euler, Seed: 4"}
 
 
@@ -135,7 +132,7 @@ def test_reading_is_total(text: str) -> None:
                                   '<b xmlns="u">', "<exif:UserComment>x</exif:UserComment>"])  # fmt: skip
 def test_a_long_packet_takes_linear_time(unit: str) -> None:
     head, tail = packet("|").split("|")
-    assert growth(lambda text: xmp.read(head + text + tail), unit) < 25
+    assert growth(lambda text: xmp.read(head + text + tail), unit) < 1.5
 
 
 def test_no_file_is_opened(tmp_path: Path) -> None:

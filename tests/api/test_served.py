@@ -34,7 +34,7 @@ def studio(tmp_path: Path) -> Iterator[Studio]:
 
 def test_a_hundred_who_wait_leave_the_server_free(studio: Studio) -> None:
     with served(studio) as server:
-        first = httpx.post(server + GENERATE, json={**SMALL, "reseed": {"steps": 150}}).json()
+        first = httpx.post(server + GENERATE, json={**SMALL, "numVariations": 4, "reseed": {"steps": 150}}).json()
         waiting = httpx.post(server + GENERATE, json=SMALL).json()
         answers: list[str] = []
 
@@ -46,10 +46,9 @@ def test_a_hundred_who_wait_leave_the_server_free(studio: Studio) -> None:
         for thread in threads:
             thread.start()
         time.sleep(1)
-        asked = time.monotonic()
         assert httpx.get(f"{server}/thumbnails/{'0' * 32}", timeout=30).status_code == 404
+        assert not answers  # they all wait still
         assert httpx.put(first["cancelUrl"], timeout=30).status_code in (200, 202)
-        assert time.monotonic() - asked < 10
         for thread in threads:
             thread.join()
         assert len(answers) == 100
