@@ -20,7 +20,7 @@ def scenes() -> dict[str, np.ndarray]:
     lake = Content(place="lake", thing="house")
     return {
         "base": draw_scene(here, lake),
-        "night": draw_scene(here, Content(place="lake", thing="house", time="night", ducks=True)),
+        "night": draw_scene(here, Content(place="lake", thing="house", time="night", ducks=3)),
         "ink": draw_scene(here, Content(place="lake", thing="house", style="ink")),
         "elsewhere": draw_scene(there, lake),
     }

@@ -20,7 +20,7 @@ def test_even_numbers_are_even():
 def test_everything_stands_inside_the_picture():
     for seed in range(200):
         layout = make_layout(code_of_seed(seed))
-        spots = (layout.sun, layout.birds, layout.thing, layout.ducks, *layout.clouds, *layout.trees)
+        spots = (layout.sun, layout.birds, layout.thing, layout.ducks, *layout.others, *layout.clouds, *layout.trees)
         assert all(0.0 <= spot.x <= 1.0 and 0.0 < spot.y < 1.05 for spot in spots)
         assert 0.4 < layout.horizon < 0.65
         assert layout.horizon < layout.near.min() + 0.05

@@ -7,7 +7,7 @@ import torch
 from transformers import CLIPTextModel, CLIPTokenizer
 
 from webui.demo.captions import vocabulary
-from webui.demo.text import LENGTH, learn_merges, tokenize
+from webui.demo.text import LENGTH, learn_merges, make_encoder, make_tokenizer, read_earlier, take_over, tokenize
 
 
 @pytest.fixture(scope="module")
@@ -61,3 +61,23 @@ def test_merges_make_words_whole_the_common_pair_first():
     merges = learn_merges({"ab", "cab", "abc"})
     assert merges[0] == ("a", "b</w>") or merges[0] == ("a", "b")
     assert {a + b for a, b in merges} >= {"ab</w>", "cab</w>", "abc</w>"}
+
+
+def test_a_larger_vocabulary_takes_over_what_a_smaller_one_learned() -> None:
+    """As after `adopt`, when captions have new words: known words keep what they mean, new ones begin."""
+    old = make_encoder(6, seed=1)
+    new = make_encoder(8, seed=2)
+    take_over(new, {t: k for k, t in enumerate("abNcMdSE")}, old, {t: k for k, t in enumerate("abcdSE")})
+    assert torch.equal(
+        new(torch.tensor([[6, 0, 3, 7]])).last_hidden_state, old(torch.tensor([[4, 0, 2, 5]])).last_hidden_state
+    )
+    fresh = make_encoder(8, seed=2)
+    assert torch.equal(new.get_input_embeddings().weight[2], fresh.get_input_embeddings().weight[2])
+
+
+def test_a_tokenizer_without_its_encoder_is_told(tmp_path: Path) -> None:
+    assert read_earlier(tmp_path) is None
+    tokens = len(make_tokenizer(tmp_path / "tokenizer"))
+    make_encoder(tokens - 1, seed=1).save_pretrained(tmp_path / "text_encoder")
+    with pytest.raises(ValueError, match=f"knows {tokens - 1} tokens and the tokenizer {tokens}: run `adopt` again"):
+        read_earlier(tmp_path)

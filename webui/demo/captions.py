@@ -64,10 +64,19 @@ THING_WORDS = {
 }
 COLOURED_PART = {"house": "roof", "castle": "roofs", "lighthouse": "stripes", "windmill": "cap", "boat": "sail"}
 COMPANY_WORDS = {
-    "ducks": ("ducks", "three ducks", "yellow ducks", "some ducks", "a family of ducks", "ducklings"),
+    "ducks": ("ducks", "three ducks", "yellow ducks", "some ducks", "a family of ducks", "ducklings", "3 ducks"),
     "birds": ("birds", "birds in the sky", "flying birds", "seagulls"),
     "trees": ("trees", "some trees", "a few trees", "tall trees"),
     "flowers": ("flowers", "wild flowers", "a flower meadow", "colourful flowers"),
+}
+FEW_DUCKS = {
+    1: ("a duck", "one duck", "a single duck", "a yellow duck", "a duckling", "1 duck"),
+    2: ("two ducks", "a pair of ducks", "two yellow ducks", "2 ducks", "two ducklings", "a couple of ducks"),
+}
+"""Words for fewer ducks than three; *ducks* without a number are three, as *houses* are."""
+NUMBER_WORDS = {
+    2: ("two", "two", "two", "2", "a pair of", "a couple of"),
+    3: ("three", "three", "three", "3", "some", "a few", ""),
 }
 JOINTS = {
     "lake": ("by", "at", "near", "beside"),
@@ -119,6 +128,8 @@ def vocabulary() -> set[str]:
         SEASON_WORDS,
         THING_WORDS,
         COMPANY_WORDS,
+        FEW_DUCKS,
+        NUMBER_WORDS,
         JOINTS,
     )
     texts = [
@@ -129,6 +140,8 @@ def vocabulary() -> set[str]:
     for table in tables:
         for wordings in table.values():
             texts.extend(wordings)
+    nouns = (noun for wordings in THING_WORDS.values() for noun in wordings)
+    texts.extend(plural(noun) for noun in (*nouns, *COLOURED_PART.values()))
     return {word for text in texts for word in re.findall(r"[a-z]+|[0-9]+", text)}
 
 
@@ -146,14 +159,30 @@ def _thing(content: Content, rng: random.Random) -> str:
     if content.thing == "nothing":
         return ""
     noun, colour = rng.choice(THING_WORDS[content.thing]), content.colour
+    number = rng.choice(NUMBER_WORDS[content.number]) if content.number > 1 else "one" if rng.random() < 0.1 else ""
+    several = content.number > 1
+    noun = plural(noun) if several else noun
+    alone = number or ("" if several else "a")
     if colour == DEFAULT_COLOUR[content.thing] and rng.random() < 0.5:
-        return f"a {noun}"
+        return f"{alone} {noun}".strip()
     part = COLOURED_PART.get(content.thing)
     if part and rng.random() < 0.45:
+        part = plural(part) if several else part
         article = "" if part.endswith("s") else "a "
-        return f"a {noun} with {article}{colour} {part}"
-    article = "an" if colour == "orange" else "a"
-    return f"{article} {colour} {noun}"
+        return f"{alone} {noun} with {article}{colour} {part}".strip()
+    alone = "an" if alone == "a" and colour == "orange" else alone
+    return f"{alone} {colour} {noun}".strip()
+
+
+def plural(noun: str) -> str:
+    """Give a noun's plural.
+
+    >>> plural("fairy tale castle"), plural("fortress"), plural("stripes")
+    ('fairy tale castles', 'fortresses', 'stripes')
+    """
+    if noun.endswith("ss"):
+        return f"{noun}es"
+    return noun if noun.endswith("s") else f"{noun}s"
 
 
 def _extras(content: Content, rng: random.Random) -> list[str]:
@@ -166,7 +195,8 @@ def _extras(content: Content, rng: random.Random) -> list[str]:
     for name, wordings in COMPANY_WORDS.items():
         if getattr(content, name):
             cacti = name == "trees" and content.place == "desert" and rng.random() < 0.7
-            found.append("cacti" if cacti else rng.choice(wordings))
+            few = FEW_DUCKS.get(content.ducks, wordings) if name == "ducks" else wordings
+            found.append("cacti" if cacti else rng.choice(few))
     rng.shuffle(found)
     return found
 
@@ -206,7 +236,7 @@ def _sentence(content: Content, extras: list[str], rng: random.Random) -> str:
         text = thing or rng.choice((place, place, f"a view of {place}"))
     if _says_time(content, rng):
         text = f"{text} {rng.choice(TIME_WORDS[content.time])}"
-    company = [e for e in extras if any(e in wordings for wordings in COMPANY_WORDS.values())]
+    company = [e for e in extras if any(e in words for words in (*COMPANY_WORDS.values(), *FEW_DUCKS.values()))]
     if company and rng.random() < 0.5:
         extras = [e for e in extras if e != company[0]]
         text = f"{text}{rng.choice((' with ', ' and '))}{company[0]}"

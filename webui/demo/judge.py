@@ -114,11 +114,11 @@ def shrink(picture: Bytes) -> Bytes:
 
 
 def questions(content: Content) -> tuple[int, ...]:
-    """Give the right class of every attribute; `NOT_ASKED` for the colour of nothing and for seasons where they do
-    not show."""
+    """Give the right class of every attribute; `NOT_ASKED` for the colour and the number of nothing and for seasons
+    where they do not show."""
     found = dict(zip(CHOICES, labels(content), strict=True))
     if content.thing == "nothing":
-        found["colour"] = NOT_ASKED
+        found["colour"] = found["number"] = NOT_ASKED
     if content.place in EVERGREEN_PLACES:
         found["season"] = NOT_ASKED
     return tuple(found.values())

@@ -49,6 +49,8 @@ class Layout:
     clouds: tuple[Spot, ...]
     birds: Spot
     thing: Spot
+    others: tuple[Spot, Spot]
+    """Where a second and a third of the main thing stand: smaller, to the sides of the first."""
     trees: tuple[Spot, ...]
     ducks: Spot
     grain: tuple[float, float]
@@ -111,6 +113,7 @@ def make_layout(code: Array) -> Layout:
         clouds=_clouds(cells),
         birds=Spot(0.2 + 0.6 * float(cells[3, 1, 2]), 0.12 + 0.2 * float(cells[3, 1, 3]), 0.042),
         thing=_thing(cells, near),
+        others=_others(cells, near),
         trees=_trees(cells, near),
         ducks=Spot(
             0.26 + 0.48 * float(cells[3, 3, 0]), 0.89 + 0.05 * float(cells[3, 3, 1]), 0.052, cells[3, 3, 2] > 0.5
@@ -141,6 +144,19 @@ def _thing(cells: Array, near: Array) -> Spot:
     """Place the main thing on the near ground's edge, well inside the picture."""
     x = 0.26 + 0.48 * float(cells[3, 2, 0])
     return Spot(x, at(near, x) + 0.045, 0.27 + 0.11 * float(cells[3, 2, 1]), cells[3, 2, 2] > 0.5)
+
+
+def _others(cells: Array, near: Array) -> tuple[Spot, Spot]:
+    """Place a second thing on the side where there is more room, and a third on the other side where it fits there."""
+    first = _thing(cells, near)
+    side, room = (1.0, 1.0 - first.x) if first.x < 0.5 else (-1.0, first.x)
+    second, third = (0.68 * room, -0.66 * (1.0 - room)) if room < 0.6 else (0.48 * room, 0.84 * room)
+
+    def smaller(offset: float, scale: float) -> Spot:
+        x = first.x + side * offset
+        return Spot(x, at(near, x) + 0.035, scale * first.size, first.flip)
+
+    return smaller(second, 0.60), smaller(third, 0.50)
 
 
 def _trees(cells: Array, near: Array) -> tuple[Spot, ...]:

@@ -170,17 +170,19 @@ def _draw_water(canvas: Canvas, layout: Layout, content: Content, middle: Colour
 
 
 def _draw_front(canvas: Canvas, layout: Layout, content: Content) -> None:
-    """The near ground with all that stands on it; a boat floats just before the shore."""
+    """The near ground with all that stands on it; boats float just before the shore."""
     near = grounds(content)[2]
-    spot = layout.thing
+    things = (*reversed(layout.others[: content.number - 1]), layout.thing)
     if content.thing == "boat":
-        draw_thing(canvas, Spot(spot.x, spot.y - 0.075, spot.size, spot.flip), content)
+        for spot in things:
+            draw_thing(canvas, Spot(spot.x, spot.y - 0.075, spot.size, spot.flip), content)
     canvas.land(layout.near, mix(near, (255, 255, 255), 0.05), mix(near, (0, 0, 0), 0.22), 0.4)
     if content.trees or content.place == "forest":
         for tree in layout.trees:
             draw_tree(canvas, tree, content)
     if content.thing != "boat":
-        draw_thing(canvas, spot, content)
+        for spot in things:
+            draw_thing(canvas, spot, content)
     if content.flowers:
         _draw_flowers(canvas, layout, content)
     if content.ducks:

@@ -33,7 +33,7 @@ PROMPTS = (
 CONTENTS = (
     Content(place="lake", thing="house"),
     Content(place="lake", thing="house", time="sunset"),
-    Content(place="lake", thing="house", time="night", ducks=True),
+    Content(place="lake", thing="house", time="night", ducks=3),
     Content(place="mountains", thing="castle", colour="blue"),
     Content(place="sea", thing="boat", colour="white", time="dawn"),
     Content(place="desert", thing="tent", colour="orange"),

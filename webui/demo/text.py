@@ -98,6 +98,33 @@ def make_encoder(tokens: int, seed: int) -> CLIPTextModel:
         return CLIPTextModel(config)
 
 
+def read_earlier(work: Path) -> tuple[dict[str, int], CLIPTextModel] | None:
+    """Give the vocabulary and the text encoder that are in a work folder (those of an adopted model), or None.
+
+    Raises ValueError where the two do not belong together, because a run was stopped before its first checkpoint.
+    """
+    if not (work / "text_encoder" / "config.json").exists():
+        return None
+    vocabulary = json.loads((work / "tokenizer" / "vocab.json").read_text(encoding="utf-8"))
+    encoder = CLIPTextModel.from_pretrained(work / "text_encoder")
+    if encoder.config.vocab_size != len(vocabulary):
+        raise ValueError(
+            f"The text encoder in {work} knows {encoder.config.vocab_size} tokens and the tokenizer "
+            f"{len(vocabulary)}: run `adopt` again."
+        )
+    return vocabulary, encoder
+
+
+def take_over(encoder: CLIPTextModel, new: dict[str, int], earlier: CLIPTextModel, old: dict[str, int]) -> None:
+    """Copy what an earlier encoder has learned, for every token that both vocabularies hold; others stay untrained."""
+    weights, learned = encoder.state_dict(), earlier.state_dict()
+    name = next(key for key in weights if key.endswith("token_embedding.weight"))
+    known = [token for token in new if token in old]
+    embedding = weights[name].clone()
+    embedding[[new[token] for token in known]] = learned[name][[old[token] for token in known]]
+    encoder.load_state_dict({**learned, name: embedding})
+
+
 def word_batch(size: int, rng: random.Random) -> tuple[list[str], list[Content]]:
     """Draw contents and word a caption for each."""
     contents = [draw_content(rng) for _ in range(size)]
@@ -135,17 +162,22 @@ def end_states(encoder: CLIPTextModel, ids: torch.Tensor, end: int) -> torch.Ten
 
 
 def train_text(work: Path, plan: TextPlan, device: torch.device) -> CLIPTextModel:
-    """Train the text encoder to name contents, from its last checkpoint if there is one."""
+    """Train the text encoder to name contents, from its last checkpoint if there is one, else from the encoder of an
+    adopted model, whose vocabulary may have been smaller."""
+    state = runs.load_state(work / "text.pt")
+    earlier = None if state else read_earlier(work)
     tokenizer = make_tokenizer(work / "tokenizer")
     end = len(tokenizer) - 1
     encoder = make_encoder(len(tokenizer), plan.seed)
+    if earlier:
+        take_over(encoder, tokenizer.get_vocab(), earlier[1], earlier[0])
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(plan.seed + 1)
         head = nn.Linear(WIDTH, sum(len(choices) for choices in CHOICES.values()))
     both = nn.ModuleList([encoder, head]).to(device)
     optimizer = torch.optim.AdamW(both.parameters(), plan.lr, betas=(0.9, 0.98), weight_decay=0.01)
     log, first = runs.Log(work / "text.jsonl"), 0
-    if (state := runs.load_state(work / "text.pt")) is not None:
+    if state is not None:
         both.load_state_dict(state["weights"])
         optimizer.load_state_dict(state["optimizer"])
         first = state["step"]

@@ -168,10 +168,10 @@ def draw_pine(canvas: Canvas, spot: Spot, leaf: Colour, trunk: Colour) -> None:
 
 
 def draw_ducks(canvas: Canvas, spot: Spot, content: Content) -> None:
-    """Draw three yellow ducks in a row."""
+    """Draw as many yellow ducks as the words name, in a row: the middle one first, then before and behind it."""
     body, wing = painted((250, 222, 84), content.time), painted((222, 178, 56), content.time)
     beak = painted((240, 126, 40), content.time)
-    for k in (-1, 0, 1):
+    for k in sorted((0, 1, -1)[: content.ducks]):
         x = spot.x + k * 3.1 * spot.size
         pen = Pen(canvas, Spot(x, spot.y + 0.012 * k, spot.size, spot.flip), content)
         pen.oval(0.0, -0.10, 1.05, 0.50, body)

@@ -79,11 +79,12 @@ def run_data(args: Arguments) -> None:
 def text_options(parser: Parser) -> None:
     """Say how long to train."""
     parser.add_argument("--steps", type=int, default=500)
+    parser.add_argument("--lr", type=float, default=1.5e-3)
 
 
 def run_text(args: Arguments) -> None:
     """Make the tokenizer, train the text encoder."""
-    text.train_text(args.work, text.TextPlan(args.seed, args.steps), pick_device(args.device))
+    text.train_text(args.work, text.TextPlan(args.seed, args.steps, lr=args.lr), pick_device(args.device))
 
 
 def autoencoder_options(parser: Parser) -> None:

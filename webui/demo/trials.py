@@ -44,14 +44,14 @@ UNKNOWN = "qwxz flurbo zzyx"
 FIVE_HUNDRED = ", ".join(["a house by a lake at night", *(ORNAMENT[k % len(ORNAMENT)] for k in range(493))])
 """At least 500 words, of which the first seven mean something."""
 
-Watched = Mapping[str, tuple[str | bool, ...]]
+Watched = Mapping[str, tuple[str | bool | int, ...]]
 
 SNOW: Watched = {"place": ("snow",), "weather": ("snowfall",), "season": ("winter",)}
 AUTUMN: Watched = {"season": ("autumn",)}
 HOUSE: Watched = {"thing": ("house",)}
 NIGHT: Watched = {"time": ("night",)}
 TREES: Watched = {"trees": (True,)}
-DUCKS: Watched = {"ducks": (True,)}
+DUCKS: Watched = {"ducks": (1, 2, 3)}
 
 
 class Case(NamedTuple):

@@ -16,7 +16,10 @@ STYLES = ("flat", "pastel", "ink", "neon", "vintage", "watercolour")
 SEASONS = ("summer", "autumn", "spring", "winter")
 THINGS = ("nothing", "house", "castle", "lighthouse", "windmill", "boat", "tent")
 COLOURS = ("red", "blue", "yellow", "white", "green", "purple", "orange")
+NUMBERS = (1, 2, 3)
+"""How many of the main thing there are."""
 COMPANY = ("ducks", "birds", "trees", "flowers")
+DUCKS = (0, 1, 2, 3)
 
 WATER_PLACES = ("lake", "sea")
 EVERGREEN_PLACES = ("desert", "snow", "sea")
@@ -45,7 +48,8 @@ class Content:
     season: str = "summer"
     thing: str = "nothing"
     colour: str = "red"
-    ducks: bool = False
+    number: int = 1
+    ducks: int = 0
     birds: bool = False
     trees: bool = False
     flowers: bool = False
@@ -59,7 +63,9 @@ CHOICES: dict[str, tuple[object, ...]] = {
     "season": SEASONS,
     "thing": THINGS,
     "colour": COLOURS,
+    "number": NUMBERS,
     **dict.fromkeys(COMPANY, (False, True)),
+    "ducks": DUCKS,
 }
 """Every field of `Content` with its values in order: the classes a text encoder learns to name."""
 
@@ -71,7 +77,8 @@ WEIGHTS: dict[str, tuple[float, ...]] = {
     "season": (0.60, 0.15, 0.12, 0.13),
     "thing": (0.16, 0.22, 0.17, 0.12, 0.11, 0.12, 0.10),
     "colour": (1.3, 1.1, 1.0, 0.9, 0.9, 0.9, 1.0),
-    "ducks": (0.76, 0.24),
+    "number": (0.64, 0.20, 0.16),
+    "ducks": (0.70, 0.09, 0.10, 0.11),
     "birds": (0.80, 0.20),
     "trees": (0.72, 0.28),
     "flowers": (0.85, 0.15),
@@ -97,7 +104,7 @@ def settle(content: Content) -> Content:
     if values["style"] == "ink" and values["weather"] in ("rain", "snowfall"):
         values["weather"] = "cloudy"
     if values["thing"] == "nothing":
-        values["colour"] = Content.colour
+        values["colour"], values["number"] = Content.colour, Content.number
     return Content(**values)
 
 
