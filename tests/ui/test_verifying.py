@@ -1,5 +1,6 @@
 """The Verify button without a browser: what it starts, what is drawn beside the picture, and what Stop stops."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +66,21 @@ def test_what_differs_is_told_in_figures_with_the_reason_and_the_difference(hand
     assert check is not None
     assert f'src="differences/{check.job}.png"' in panel
     assert "Show the difference, times" in panel
+
+
+def test_a_note_of_another_machine_is_text_and_no_markup(handlers: Handlers) -> None:
+    memory: list[str] = []
+    record = picture(handlers, memory, seed="1")
+    verified(handlers, record, memory)
+    checks = handlers.studio.checks
+    check = checks.of(record.id)
+    assert check is not None
+    ended = checks.progress(check)
+    assert ended is not None
+    note = "Worker 1 (<script>alert(1)</script>) was lost."
+    panel = draw(replace(check, result=None), replace(ended, status="running", note=note))
+    assert "Worker 1 (&lt;script&gt;alert(1)&lt;/script&gt;) was lost." in panel
+    assert "<script>" not in panel
 
 
 def test_damage_is_named_with_what_to_do(handlers: Handlers) -> None:

@@ -80,7 +80,9 @@ def draw(check: Check, progress: Progress | None) -> str:
     if not progress.done:
         bar = views.track(views.share_done(progress), "Progress of making it again")
         return _panel(
-            "running", "Making it again here to compare…", f'<p class="line">{views.line(progress)}</p>{bar}{file}'
+            "running",
+            "Making it again here to compare…",
+            f'<p class="line">{escape(views.line(progress))}</p>{bar}{file}',
         )
     said = f"Not made again: {progress.error}" if progress.error else "Stopped before it was made again."
     return _panel("differs" if progress.error else "stopped", said, file)
