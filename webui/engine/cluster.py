@@ -226,12 +226,8 @@ def lets_in_anybody(address: str) -> bool:
 
 def listening() -> list[str]:
     """List the addresses on which this process and those that it started listen, * for every address."""
-    import ray  # noqa: F401 — brings psutil with it
+    import psutil
 
-    try:
-        import psutil
-    except ImportError:
-        return []
     me, found = psutil.Process(), set()
     for process in (me, *me.children(recursive=True)):
         try:
@@ -250,9 +246,11 @@ def _size(cluster: Cluster) -> str:
 
 def _called(work: Callable[[], Any], failed: str) -> None:
     """Do what calls Ray; its errors, which are of many kinds, become a sentence."""
+    from ray.exceptions import RayError
+
     try:
         work()
-    except Exception as error:
+    except (OSError, RuntimeError, ValueError, RayError) as error:
         _log.debug("Ray", exc_info=True)
         first = str(error).strip().partition("\n")[0] or type(error).__name__
         raise EngineError(f"{failed}: {shown(first, 300)}") from None

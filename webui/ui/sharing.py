@@ -4,6 +4,8 @@ import os
 from collections.abc import Callable
 from typing import Any
 
+import httpx
+
 from webui.errors import StorageError
 
 
@@ -13,6 +15,8 @@ def link(host: str, port: int, token: str, connect: Callable[..., Any] | None = 
     Gradio asks its own server for a way, fetches a program of its own (frpc) once, and runs it until this process ends.
     """
     os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
+    from gradio.exceptions import ChecksumMismatchError
+
     try:
         found = (connect or _tunnel())(
             local_host=host,
@@ -21,7 +25,7 @@ def link(host: str, port: int, token: str, connect: Callable[..., Any] | None = 
             share_server_address=None,
             share_server_tls_certificate=None,
         )
-    except Exception as error:  # whatever a program from elsewhere does: the server goes on without the link
+    except (OSError, RuntimeError, ValueError, httpx.HTTPError, ChecksumMismatchError) as error:
         said = str(error).strip().splitlines() or [type(error).__name__]
         raise StorageError(f"{said[0].rstrip('.')}.") from error
     return str(found).replace("http://", "https://", 1)
