@@ -65,7 +65,7 @@ def serve(settings: Settings) -> int:
         port = listener.getsockname()[1]
         shown = "127.0.0.1" if settings.host == "0.0.0.0" else settings.host
         print(f"Reseed is at http://{shown}:{port}  (stop with Ctrl+C)", flush=True)
-        for sentence in studio.told:
+        for sentence in studio.engine.told:
             print(sentence, flush=True)
         if not settings.is_loopback and not settings.door.is_guarded:
             print("It answers every machine that can reach this one, without a password.", file=sys.stderr, flush=True)

@@ -16,8 +16,6 @@ from webui.checks import Checks
 from webui.drafts import Drafts
 from webui.engine import Engine, script
 from webui.engine.checkpoints import Catalog, Checkpoint
-from webui.engine.posts import Standing
-from webui.engine.remote import RemoteEngine
 from webui.errors import BadRecipe, BadValue, CheckpointError, JobError, LimitError, ReseedError, StorageError
 from webui.favourites import Favourites
 from webui.gallery import Gallery
@@ -99,16 +97,6 @@ class Studio:
         self.jobs.close()
         self.engine.close()
         self.gallery.close()
-
-    @property
-    def told(self) -> Sequence[str]:
-        """Sentences for whoever starts the program, about what makes the pictures beside it."""
-        return self.engine.cluster.told if isinstance(self.engine, RemoteEngine) else ()
-
-    @property
-    def workers(self) -> Sequence[Standing]:
-        """How the workers of a cluster stand; none where this process makes the pictures."""
-        return self.engine.standings() if isinstance(self.engine, RemoteEngine) else ()
 
     @property
     def model(self) -> str:

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterator
-from importlib import util
 from pathlib import Path
 
 import pytest
@@ -15,8 +14,6 @@ from webui.studio import Studio
 
 HTML = {"accept": "text/html,application/xhtml+xml"}
 WANTED = {"prompt": "a secret lake", "steps": 4, "width": 64, "height": 64}
-
-needs_prometheus = pytest.mark.skipif(util.find_spec("prometheus_client") is None, reason="the extra reseed[ray]")
 
 
 @pytest.fixture
@@ -41,7 +38,6 @@ def test_a_browser_gets_a_page(busy: TestClient) -> None:
     assert "This process makes the pictures." in page.text
 
 
-@needs_prometheus
 def test_metrics_are_what_prometheus_reads(busy: TestClient) -> None:
     from prometheus_client.parser import text_string_to_metric_families
 
@@ -56,14 +52,14 @@ def test_metrics_are_what_prometheus_reads(busy: TestClient) -> None:
     assert edges == sorted(edges)
 
 
-@pytest.mark.parametrize("path", ["/status", pytest.param("/metrics", marks=needs_prometheus)])
+@pytest.mark.parametrize("path", ["/status", "/metrics"])
 def test_nothing_of_anybody_is_in_it(busy: TestClient, path: str) -> None:
     for headers in ({}, HTML):
         text = busy.get(path, headers=headers).text
         assert not re.search("secret|lake|184467", text)
 
 
-@pytest.mark.parametrize("path", ["/status", pytest.param("/metrics", marks=needs_prometheus)])
+@pytest.mark.parametrize("path", ["/status", "/metrics"])
 def test_who_may_see_it(tmp_path: Path, path: str) -> None:
     guarded = opened(tmp_path / "auth", door=DOORS["auth"])
     client = TestClient(create(guarded), base_url=ADDRESS)

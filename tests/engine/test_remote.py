@@ -31,8 +31,6 @@ from webui.settings import Settings
 from webui.studio import Studio
 from webui.ui import views
 
-pytestmark = pytest.mark.skipif(util.find_spec("ray") is None, reason="the extra reseed[ray] is not installed")
-
 LEAVES = 15.0
 """Seconds in which everything of a cluster is gone."""
 
@@ -322,7 +320,7 @@ def test_the_status_shows_every_worker(farm: RemoteEngine, tmp_path: Path) -> No
     assert sum(one["made"] for one in workers) > 0
     page = client.get("/status", headers={"accept": "text/html"}).text
     assert all(one["where"] in page for one in workers)
-    assert studio.told == farm.cluster.told
+    assert studio.engine.told == farm.cluster.told
     studio.jobs.close()
     studio.gallery.close()
 

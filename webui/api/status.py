@@ -74,7 +74,7 @@ def standing(studio: Studio) -> dict[str, Any]:
                 "trouble": one.trouble,
                 "leftOut": list(one.left_out),
             }
-            for one in studio.workers
+            for one in studio.engine.standings()
         ],
     }
 
@@ -118,7 +118,7 @@ class _Collector:
             seconds.add_metric([model], list(zip(edges, map(float, sums), strict=True)), times.total)
         yield seconds
         workers = GaugeMetricFamily("reseed_workers", "Workers of the cluster", labels=["state"])
-        standings = self.studio.workers
+        standings = self.studio.engine.standings()
         for state in ("starting", "idle", "busy"):
             workers.add_metric([state], sum(one.state == state for one in standings))
         yield workers

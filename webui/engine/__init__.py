@@ -6,7 +6,7 @@ cancel, stop iterating (close the generator). A picture may also be stopped on t
 other file knows which engine it is. This module imports neither torch nor diffusers.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -36,12 +36,40 @@ class Step:
     note: str = ""
 
 
+@dataclass(frozen=True)
+class Standing:
+    """How a worker of an engine stands, for those who look after the machines.
+
+    ``state`` is ``starting``, ``idle`` or ``busy``; ``lost`` counts processes that ended unasked, ``seconds`` is what
+    the last picture took, and ``left_out`` says of which models it may make none, and why.
+    """
+
+    number: int
+    state: str
+    where: str
+    model: str
+    made: int
+    lost: int
+    seconds: float
+    trouble: str
+    left_out: tuple[str, ...] = ()
+
+
 class Engine(Protocol):
     """Makes pictures, ``workers`` of them at a time: so many threads of the queue may be in ``generate`` at once."""
 
     @property
     def workers(self) -> int:
         """How many pictures it makes at a time."""
+        ...
+
+    @property
+    def told(self) -> Sequence[str]:
+        """Sentences for whoever starts the program, about what makes the pictures beside it."""
+        ...
+
+    def standings(self) -> Sequence[Standing]:
+        """Say how the workers stand; none where this process makes the pictures."""
         ...
 
     def generate(self, recipe: Recipe, draft: Draft | None = None, stop: int | None = None) -> Iterator[Step]:

@@ -7,13 +7,13 @@ pass; no global generator is read or moved. torch and diffusers are imported whe
 import gc
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from webui import __version__, samplers
-from webui.engine import Step
+from webui.engine import Standing, Step
 from webui.engine import draft as drafts
 from webui.engine.checkpoints import Catalog, Checkpoint
 from webui.engine.draft import Draft
@@ -36,6 +36,7 @@ class DiffusionEngine:
     """
 
     workers = 1
+    told = ()
 
     def __init__(self, checkpoints: Catalog, device: str | None = None, dtype: str | None = None) -> None:
         # Threads that spin while they wait make a picture six times slower on a busy machine, and gain nothing on a
@@ -82,6 +83,10 @@ class DiffusionEngine:
         device = loading.choose_device(self.device)
         dtype = loading.choose_dtype(self.dtype, device, checkpoint.family)
         return _fingerprint(checkpoint.name, digest, device, dtype, self.checkpoints.worn(recipe, checkpoint))
+
+    def standings(self) -> Sequence[Standing]:
+        """Give nothing: there are no workers beside this process."""
+        return ()
 
     def close(self) -> None:
         """Do nothing: what is loaded goes with the process."""

@@ -6,13 +6,13 @@ other pixels, a pinned model hash the same ones, previews, drafts, early close) 
 
 import hashlib
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from PIL import Image
 
 from webui import __version__
-from webui.engine import Step
+from webui.engine import Standing, Step
 from webui.engine import draft as drafts
 from webui.engine.draft import Draft
 from webui.engine.philox import randn
@@ -27,6 +27,7 @@ class FakeEngine:
     """Makes pictures of smooth noise; ``delay`` seconds pass at each step, ``model_hash`` is named as the model's."""
 
     workers = 1
+    told = ()
 
     def __init__(self, delay: float = 0.0, model_hash: str = HASH) -> None:
         self.delay, self.model_hash = delay, model_hash
@@ -62,6 +63,10 @@ class FakeEngine:
                 f"here has {self.model_hash[:10]}."
             )
         return self.fingerprint(recipe.model)
+
+    def standings(self) -> Sequence[Standing]:
+        """Give nothing: there are no workers beside this process."""
+        return ()
 
     def close(self) -> None:
         """Do nothing: there is nothing to give back."""

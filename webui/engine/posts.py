@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from webui.engine import Standing
 from webui.engine.worker import About, compare
 from webui.errors import CheckpointError, ReseedError
 from webui.fingerprint import Fingerprint
@@ -33,7 +34,7 @@ class Post:
         """Say how it is: ``starting``, ``idle`` or ``busy``."""
         return "starting" if self.about is None else "busy" if self.is_busy else "idle"
 
-    def standing(self, left_out: tuple[str, ...]) -> "Standing":
+    def standing(self, left_out: tuple[str, ...]) -> Standing:
         """Say how it is to those who look after the machines."""
         where = str(self.about or "")
         return Standing(
@@ -42,21 +43,6 @@ class Post:
 
     def __str__(self) -> str:
         return f"worker {self.number}" if self.about is None else f"worker {self.number} ({self.about})"
-
-
-@dataclass(frozen=True)
-class Standing:
-    """How a worker stands, for those who look after the machines. ``left_out`` names models that it may not make."""
-
-    number: int
-    state: str
-    where: str
-    model: str
-    made: int
-    lost: int
-    seconds: float
-    trouble: str
-    left_out: tuple[str, ...] = ()
 
 
 def refusal(post: Post, model: str, chosen: Fingerprint | None, digest: str) -> str:

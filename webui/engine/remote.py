@@ -15,12 +15,12 @@ from functools import partial
 from queue import SimpleQueue
 from typing import Any, Final
 
-from webui.engine import Step
+from webui.engine import Standing, Step
 from webui.engine.checkpoints import Catalog
 from webui.engine.cluster import Cluster
 from webui.engine.draft import Draft
 from webui.engine.network_files import hashes_of
-from webui.engine.posts import Post, Standing, begin, first_line, refusal, why
+from webui.engine.posts import Post, begin, first_line, refusal, why
 from webui.engine.worker import Make, Worker, bare
 from webui.errors import CheckpointError, EngineError, OutOfMemory, ReseedError, WorkerLost, shown
 from webui.fingerprint import Fingerprint
@@ -51,7 +51,7 @@ class RemoteEngine:
     """
 
     def __init__(self, cluster: Cluster, make: Make, catalog: Catalog | None = None) -> None:
-        self.workers = cluster.workers
+        self.workers, self.told = cluster.workers, cluster.told
         self.cluster = cluster
         self._make, self._catalog = make, catalog
         self._changed = threading.Condition()
