@@ -13,9 +13,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from webui import jobs as jobs_module
+from webui import board, png
 from webui import line as line_module
-from webui import png
 from webui.drafts import Drafts
 from webui.engine import Engine, Step
 from webui.engine.draft import Draft
@@ -397,6 +396,11 @@ def test_a_journal_that_takes_no_more_refuses_jobs(tmp_path: Path) -> None:
     house.close()
 
 
+def worker() -> threading.Thread:
+    """Return the thread that makes the pictures of the house opened last."""
+    return [thread for thread in threading.enumerate() if thread.name == "reseed-worker"][-1]
+
+
 def test_a_journal_that_breaks_under_a_job_is_said(tmp_path: Path) -> None:
     engine = Gated()
     house = House(tmp_path, engine)
@@ -408,8 +412,7 @@ def test_a_journal_that_breaks_under_a_job_is_said(tmp_path: Path) -> None:
     assert last.status == "failed"
     assert "no such table" in (last.error or "")
     assert len(last.records) == 1
-    assert house.jobs._worker is not None
-    assert house.jobs._worker.is_alive()
+    assert worker().is_alive()
     house.close()
 
 
@@ -452,7 +455,7 @@ def test_close_gives_the_picture_back_and_the_next_start_makes_it(tmp_path: Path
     assert [(item.status, item.attempt) for item in entry.items] == [("pending", 0), ("pending", 0)]
     house = House(tmp_path)
     last = house.ended(first.job)
-    assert last.seq > jobs_module.LEAP
+    assert last.seq > board.LEAP
     assert [record.pixels_sha256 for record in last.records] == pixels(wanted)
     assert house.ended(second.job).status == "succeeded"
     house.close()
@@ -471,8 +474,7 @@ def test_an_engine_that_hangs_does_not_hold_up_closing(tmp_path: Path) -> None:
     with pytest.raises(JobError, match="Another Reseed is at work"):
         House(tmp_path)
     engine.gate.set()
-    assert house.jobs._worker is not None
-    house.jobs._worker.join(5)
+    worker().join(5)
     house = House(tmp_path)
     assert house.ended(job).status == "succeeded"
     house.close()

@@ -66,12 +66,18 @@ def test_three_at_once_are_the_pictures_of_one_after_the_other(tmp_path: Path) -
     assert house.again().jobs.progress(last.job).records == last.records
 
 
-def test_those_who_watch_see_the_first_of_several(tmp_path: Path) -> None:
+def three_at_work(folder: Path, wanted: list[Recipe]) -> tuple[Three, House, str]:
+    """Open a house and submit a job, of which three pictures are begun and held."""
     engine = Three()
     engine.gate.clear()
-    house = House(tmp_path, engine)
-    job = house.jobs.submit(recipes(4)).job
+    house = House(folder, engine)
+    job = house.jobs.submit(wanted).job
     until(lambda: engine.inside == 3)
+    return engine, house, job
+
+
+def test_those_who_watch_see_the_first_of_several(tmp_path: Path) -> None:
+    engine, house, job = three_at_work(tmp_path, recipes(4))
     found = house.jobs.progress(job)
     assert (found.status, found.index, found.at_work, found.left) == ("running", 0, (0, 1, 2), (0, 1, 2, 3))
     engine.gate.set()
@@ -142,11 +148,7 @@ def test_jobs_of_one_owner_are_made_in_their_order(tmp_path: Path) -> None:
 
 
 def test_a_model_is_loaded_while_no_job_is_begun(tmp_path: Path) -> None:
-    engine = Three()
-    engine.gate.clear()
-    house = House(tmp_path, engine)
-    job = house.jobs.submit(recipes(6)).job
-    until(lambda: engine.inside == 3)
+    engine, house, job = three_at_work(tmp_path, recipes(6))
     house.jobs.warm("reseed")
     engine.gate.set()
     house.ended(job)

@@ -31,7 +31,7 @@ from typing import Final, Self
 
 from PIL import Image
 
-from webui.board import LEAP, MAX_ATTEMPTS, Board
+from webui.board import Board
 from webui.drafts import Drafts
 from webui.engine import Engine
 from webui.errors import JobError, ShuttingDown, UnknownJob, shown
@@ -49,8 +49,6 @@ PAUSE: Final = 2.0
 """Seconds between two looks whether a full disk has room again."""
 
 _log = logging.getLogger(__name__)
-
-__all__ = ["LEAP", "MAX_ATTEMPTS", "PAUSE", "Jobs"]
 
 
 class Jobs:
@@ -70,11 +68,6 @@ class Jobs:
         self.pace, self.tally = self._board.pace, self._board.tally
         self._workers: list[threading.Thread] = []
         self._open = 0
-
-    @property
-    def _worker(self) -> threading.Thread | None:
-        """The first of the threads that make pictures; None before the start."""
-        return self._workers[0] if self._workers else None
 
     def of(self, owner: str) -> Self:
         """Return the same queue as an owner sees it: others' jobs are not known. An empty owner sees all."""
