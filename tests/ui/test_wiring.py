@@ -113,6 +113,6 @@ def test_what_the_server_is_asked_by_itself_takes_no_sentence_away(client: TestC
               if part["props"].get("elem_id") in names}  # fmt: skip
     assert {"prompt", "seed", "model", "axis_x"} <= {*fields.values()}
     asked = [one for one in config["dependencies"]
-             if one["backend_fn"] and any(trigger == "change" for _, trigger in one["targets"])]  # fmt: skip
+             if one["backend_fn"] and {trigger for _, trigger in one["targets"]} & {"change", "then"}]  # fmt: skip
     assert len(asked) > 5
     assert [[fields[id] for id in one["inputs"] if id in fields] for one in asked] == [[]] * len(asked)

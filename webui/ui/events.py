@@ -2,9 +2,17 @@
 
 import json
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import gradio as gr
+
+
+class Carried(NamedTuple):
+    """What calls a handler with the values of fields as they were carried last: the arguments of an event."""
+
+    fn: Callable[..., Any]
+    inputs: Any
+    outputs: Any
 
 
 def on_change(  # noqa: PLR0913
@@ -15,12 +23,12 @@ def on_change(  # noqa: PLR0913
     *,
     asked: bool = False,
     read: Sequence[Any] = (),
-) -> None:
+) -> Carried:
     """Call a handler with the values of fields whenever one of them changes, or with those of others to ``read``.
 
     They travel through a hidden field: gradio (6.31) takes the sentences away from the inputs of an event when the
     server begins with it, so an event that begins late would take those that came meanwhile. Before them comes the
-    request, when it is ``asked`` for.
+    request, when it is ``asked`` for. What is returned calls it again with what was carried last.
     """
     carried = gr.Textbox("", visible=False)
     written = "(...values) => JSON.stringify(values)"
@@ -29,9 +37,10 @@ def on_change(  # noqa: PLR0913
     )
 
     def called(text: str, request: gr.Request) -> Any:
-        return handler(*([request] if asked else []), *json.loads(text))
+        return handler(*([request] if asked else []), *json.loads(text)) if text else gr.skip()
 
     carried.change(called, carried, outputs, trigger_mode="always_last", **shared)
+    return Carried(called, carried, outputs)
 
 
 def seed_of(shown: str) -> str:

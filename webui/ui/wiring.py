@@ -44,6 +44,7 @@ def _connect_making(handlers: Handlers, page: Form, parts: dict[str, Any], demo:
     """Connect what starts, watches and stops jobs."""
     view = [parts[name] for name in VIEW]
     memory, inputs = parts["memory"], [parts["memory"], parts["shown"], *page.inputs()]
+    counted = on_change([page["prompt"], page["model"]], handlers.count_tokens, parts["tokens"], SHARED)
     ways: tuple[tuple[str, Callable[..., Any], Callable[..., Any]], ...] = (
         ("go", handlers.submit, handlers.check),
         ("new", handlers.submit_new, handlers.check_new),
@@ -66,7 +67,7 @@ def _connect_making(handlers: Handlers, page: Form, parts: dict[str, Any], demo:
             trigger_mode="multiple",
             js="(jobs) => window.reseed.toStage(jobs)",
             **SHARED,
-        ).then(handlers.count_tokens, [page["prompt"], page["model"]], parts["tokens"], **SHARED)
+        ).then(*counted, **SHARED)  # the model may have been loaded for it
     parts["stop"].click(handlers.stop, memory, None, trigger_mode="multiple", **SHARED)
     verified = parts["stage"].verify(handlers.verifying.press, None, parts["check"], **SHARED)
     verified.success(handlers.follow, memory, view, trigger_mode="multiple", **SHARED)
@@ -195,7 +196,7 @@ def _connect_undo(page: Form, parts: dict[str, Any]) -> None:
 
 
 def _connect_form(handlers: Handlers, page: Form, parts: dict[str, Any]) -> None:
-    """Connect the form to itself: what is held, the size, the model and its words, the token counter."""
+    """Connect the form to itself: what is held, the size, the model and its words, what a prompt may not mean."""
     kept = [page["parent"], page["seed"], page["share"]]
     on_change(kept, partial(holding.followed, handlers.studio), parts["holding"], SHARED, asked=True)
     width, height, model = page["width"], page["height"], page["model"]
@@ -207,5 +208,4 @@ def _connect_form(handlers: Handlers, page: Form, parts: dict[str, Any]) -> None
         [width, height, parts["model_before"]],
         **SHARED,
     )
-    on_change([page["prompt"], model], handlers.count_tokens, parts["tokens"], SHARED)
     on_change([page["prompt"], page["negative_prompt"]], handlers.traps, parts["traps"], SHARED)
