@@ -45,3 +45,17 @@ def test_the_page_is_built_without_torch() -> None:
 
 def test_the_check_can_fail() -> None:
     assert "gradio" in loaded_after("import gradio")
+
+
+@pytest.mark.parametrize(
+    ("first", "parses"), [("import webui.ui", False), ("import webui.serve, webui.ui.page", False), ("", True)]
+)
+def test_gradio_is_loaded_without_writing_its_stubs(first: str, parses: bool) -> None:
+    """Alone gradio parses its own source at each import: the check can fail."""
+    code = (
+        "import ast\nread, seen = ast.get_source_segment, []\n"
+        "def noted(*given, **options):\n    seen.append(given)\n    return read(*given, **options)\n"
+        f"ast.get_source_segment = noted\n{first}\nimport gradio\nprint(bool(seen))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120)
+    assert done.stdout.split()[-1] == str(parses)
