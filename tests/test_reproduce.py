@@ -93,7 +93,10 @@ def remade(path: Path, engine: Any) -> Result:
     return reproduce.reproduce(path, engine, Catalog())
 
 
-@pytest.mark.parametrize("sampler", samplers.sampler_names())
+@pytest.mark.parametrize(
+    "sampler",
+    [pytest.param(name, marks=[pytest.mark.slow] * (name == "DPM adaptive")) for name in samplers.sampler_names()],
+)
 def test_every_sampler_gives_the_picture_again(made: Made, engine: DiffusionEngine, sampler: str) -> None:
     result = remade(made[sampler].path, engine)
     assert result.outcome == "identical"
