@@ -52,6 +52,7 @@ CARD: dict[str, Any] = {
         "Places": ["in the hills", "by a lake", "by the sea", "in the mountains", "in a forest", "in the desert",
                    "in the snow"],
         "Things": ["a house", "a castle", "a sailboat", "a lighthouse", "a windmill", "a tent", "ducks"],
+        "Numbers": ["two houses", "three sailboats", "a duck", "two ducks"],
         "Colours": ["red", "blue", "yellow", "white", "green", "purple", "orange"],
         "Hours": ["at noon", "at dawn", "at sunset", "at night"],
         "Seasons": ["in spring", "in autumn", "in winter"],

@@ -35,7 +35,7 @@ SHEET_PROMPTS = (
     "a house by a lake at night",
     "a house by a lake in autumn, fog",
     "a castle in the mountains, snowing",
-    "a sailboat on the sea, watercolour",
+    "three sailboats on the sea, watercolour",
     "a red lighthouse by the sea, ink drawing",
 )
 """One seed's row begins with the example that seed reuse is explained by: the same house, then with ducks."""
