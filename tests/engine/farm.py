@@ -57,6 +57,14 @@ class Bundled:
 
 
 @dataclass(frozen=True)
+class Missing:
+    """Makes no engine: a machine without what the worker needs."""
+
+    def __call__(self, number: int) -> Stating:
+        raise ModuleNotFoundError("No module named 'webui'")
+
+
+@dataclass(frozen=True)
 class Folders:
     """Makes diffusion engines of which each has a models folder of its own: its number below ``models``."""
 

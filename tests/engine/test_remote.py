@@ -14,7 +14,7 @@ import psutil
 import pytest
 from starlette.testclient import TestClient
 
-from tests.engine.farm import SLOW, Bundled, Fakes, Kept
+from tests.engine.farm import SLOW, Bundled, Fakes, Kept, Missing
 from tests.test_jobs import House
 from webui import png
 from webui.api.app import create
@@ -178,6 +178,14 @@ def test_a_worker_is_not_further_ahead_than_agreed(farm: RemoteEngine) -> None:
 
 
 # Workers that are lost
+
+
+def test_a_worker_that_cannot_begin_says_why(engine_of: Callable[[Make], RemoteEngine]) -> None:
+    steps = engine_of(Missing()).generate(recipe())
+    note = next(step.note for step in steps if "did not come up" in step.note)
+    assert note.startswith("Waiting for a worker. Worker ")
+    assert note.endswith("did not come up: ModuleNotFoundError: No module named 'webui'")
+    steps.close()
 
 
 def test_a_picture_whose_worker_is_killed_is_made_again_and_equal(farm: RemoteEngine) -> None:

@@ -1,5 +1,6 @@
 """Posts: the places of a cluster's workers, how each stands, and what is said of one in a sentence."""
 
+import re
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -7,6 +8,8 @@ from webui.engine import Standing
 from webui.engine.worker import About, compare
 from webui.errors import CheckpointError, ReseedError
 from webui.fingerprint import Fingerprint
+
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 
 @dataclass(eq=False)
@@ -68,8 +71,10 @@ def why(error: Exception) -> str:
     return "its process ended."
 
 
-def first_line(error: BaseException) -> str:
-    return str(error).strip().partition("\n")[0] or type(error).__name__
+def cause(error: BaseException) -> str:
+    """Give the line of an error of Ray's that says what was wrong: the last, below the calls that led to it."""
+    lines = _COLOUR.sub("", str(error)).strip().splitlines()
+    return lines[-1].strip() if lines else type(error).__name__
 
 
 def begin(words: str) -> str:

@@ -20,7 +20,7 @@ from webui.engine.checkpoints import Catalog
 from webui.engine.cluster import Cluster
 from webui.engine.draft import Draft
 from webui.engine.network_files import hashes_of
-from webui.engine.posts import Post, begin, first_line, refusal, why
+from webui.engine.posts import Post, begin, cause, refusal, why
 from webui.engine.worker import Make, Worker, bare
 from webui.errors import CheckpointError, EngineError, OutOfMemory, ReseedError, WorkerLost, shown
 from webui.fingerprint import Fingerprint
@@ -106,7 +106,7 @@ class RemoteEngine:
             try:
                 error = ray.get(ref)
             except ray.exceptions.RayError as lost:
-                _log.warning("%s did not load %s: %s", loading[ref], model, first_line(lost))
+                _log.warning("%s did not load %s: %s", loading[ref], model, cause(lost))
                 continue
             if error is not None:
                 raise error
@@ -172,7 +172,7 @@ class RemoteEngine:
                 if self._warmed:
                     post.model = self._warmed
             else:
-                post.trouble = f"{begin(str(post))} did not come up: {first_line(error)}"
+                post.trouble = f"{begin(str(post))} did not come up: {cause(error)}"
                 _log.warning("%s", post.trouble)
                 again = threading.Timer(PAUSE, self._begin_again, (post, post.trouble, actor))
                 again.daemon = True
@@ -312,7 +312,7 @@ class RemoteEngine:
             with self._changed:
                 if post.actor is actor:
                     error = done.exception()
-                    answer = done.result() if error is None else EngineError(first_line(error))
+                    answer = done.result() if error is None else EngineError(cause(error))
                     post.said[model] = bare(answer) if isinstance(answer, Fingerprint) else answer
                     self._changed.notify_all()
 
