@@ -29,6 +29,10 @@ SHEETS = {
         (5, f"{HOUSE}{words}")
         for words in ("", " at dawn", " at sunset", " at night, ducks", " in the snow", " in autumn")
     ],
+    "one-seed-counted.png": [
+        *((5, f"{number} in the hills") for number in ("a house", "two houses", "three houses")),
+        *((5, f"{HOUSE}, {number}") for number in ("a duck", "two ducks", "three ducks")),
+    ],
     "six-seeds-one-prompt.png": [(seed, f"{HOUSE} at sunset") for seed in range(1, 7)],
     "drift.png": [
         *((5, prompt) for prompt in (HOUSE, f"{HOUSE} at night", f"{HOUSE} in winter", f"{HOUSE}, snowfall")),
