@@ -24,19 +24,19 @@ PAPER, INK, MUTED = "#ffffff", "#18181b", "#52525b"
 
 HOUSE = "a house by a lake"
 SHEETS = {
-    "one-seed-two-prompts.png": [(5, HOUSE), (5, f"{HOUSE} at sunset, ducks")],
+    "one-seed-two-prompts.png": [(4, HOUSE), (4, f"{HOUSE} at sunset, ducks")],
     "one-seed-six-prompts.png": [
-        (5, f"{HOUSE}{words}")
+        (4, f"{HOUSE}{words}")
         for words in ("", " at dawn", " at sunset", " at night, ducks", " in the snow", " in autumn")
     ],
     "one-seed-counted.png": [
-        *((5, f"{number} in the hills") for number in ("a house", "two houses", "three houses")),
-        *((5, f"{HOUSE}, {number}") for number in ("a duck", "two ducks", "three ducks")),
+        *((4, f"{number} in the hills") for number in ("a house", "two houses", "three houses")),
+        *((4, f"{HOUSE}, {number}") for number in ("a duck", "two ducks", "three ducks")),
     ],
     "six-seeds-one-prompt.png": [(seed, f"{HOUSE} at sunset") for seed in range(1, 7)],
     "drift.png": [
-        *((5, prompt) for prompt in (HOUSE, f"{HOUSE} at night", f"{HOUSE} in winter", f"{HOUSE}, snowfall")),
-        (5, "a castle by a lake"),
+        *((4, prompt) for prompt in (HOUSE, f"{HOUSE} at night", f"{HOUSE} in winter", f"{HOUSE}, snowfall")),
+        (4, "a castle by a lake"),
         (6, HOUSE),
     ],
 }
