@@ -267,7 +267,9 @@ def build_sd15(folder: Path) -> Path:
         return target
     import torch
     from diffusers import AutoencoderKL, PNDMScheduler, StableDiffusionPipeline, UNet2DConditionModel
-    from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
+    from transformers import CLIPTextConfig, CLIPTextModel
+
+    from webui.engine.loading import clip_tokenizer
 
     source = CONFIGS / "sd1"
     torch.manual_seed(0)
@@ -278,7 +280,7 @@ def build_sd15(folder: Path) -> Path:
     pipe = StableDiffusionPipeline(
         vae=vae.half(),
         text_encoder=CLIPTextModel(CLIPTextConfig.from_pretrained(source / "text_encoder")).half(),
-        tokenizer=CLIPTokenizer.from_pretrained(CONFIGS / "clip"),
+        tokenizer=clip_tokenizer(),
         unet=unet.half(),
         scheduler=PNDMScheduler.from_pretrained(source / "scheduler"),
         safety_checker=None,
