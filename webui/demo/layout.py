@@ -3,7 +3,8 @@
 The promise: no word of a prompt reaches this module. The 64 numbers are arranged as 4 channels of 4 x 4 cells, the
 shape in which `webui.demo.coupling` finds them in the starting noise of a picture: a peak is ruled by the cell above
 which it stands, so that a convolutional network finds the number where it needs it. Every step from number to place is
-continuous (but for the way a thing faces), so neighbouring noises give neighbouring layouts.
+continuous (but for the way a thing faces and the side on which others of it stand), so neighbouring noises give
+neighbouring layouts.
 """
 
 from __future__ import annotations
