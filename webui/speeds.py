@@ -26,7 +26,7 @@ SPEEDS: Final = (
     Speed(
         "Turbo", 0.5, "Half the steps, softer detail. Same seed, mostly the same composition: drift 0.31 from Default."
     ),
-    Speed("Default", 1.0, "The model's own steps. Same seed, same composition at every speed."),
+    Speed("Default", 1.0, "The model's own steps, which the others are measured against."),
     Speed("Quality", 2.0, "Twice the steps, settled detail. Same seed, same composition: drift 0.02 from Default."),
 )
 CUSTOM: Final = "Custom"
