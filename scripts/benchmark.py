@@ -202,8 +202,6 @@ class Contestant:
 class Peer:
     """Another program, asked over HTTP: ``a1111`` (Forge too) or ``comfyui``."""
 
-    dtype = ""
-
     def __init__(self, kind: str, address: str) -> None:
         self.name, self.title, self.address = kind, kind, address.rstrip("/")
         self.taken: dict[tuple[str, str], list[dict[str, float]]] = {}
@@ -306,7 +304,7 @@ def measure_imports(times: int) -> dict[str, float]:
                 [sys.executable, "-c", line],
                 check=True,
                 capture_output=True,
-                env={**os.environ, "PYTHONPATH": str(ROOT)},
+                env=environment(),
             )
             found[name].append(time.perf_counter() - began)
     return {name: statistics.median(seconds) for name, seconds in found.items()}
@@ -405,13 +403,19 @@ def table(report: dict[str, Any]) -> str:
     ]
     for row in report["pictures"]:
         low, high = row["quarters"]
-        ratio = f"{row['ratio']:.2f}" if "ratio" in row else ""
         inner = (
             (f"{row['cpu']:.2f}", f"{1000 * row['outside']:.0f} ms, {row['share']:.1%}", f"{row['megabytes']:.0f}")
             if "cpu" in row
             else ("", "", "")
         )
-        cells = (row["size"], row["case"], row["who"], f"{row['seconds']:.2f} ({low:.2f} to {high:.2f})", ratio, *inner)
+        cells = (
+            row["size"],
+            row["case"],
+            row["who"],
+            f"{row['seconds']:.2f} ({low:.2f} to {high:.2f})",
+            f"{row['ratio']:.2f}",
+            *inner,
+        )
         lines.append(f"| {' | '.join(cells)} |")
     lines += ["", "| once | seconds |", "|---|---|"]
     for name, value in report["once"].items():
