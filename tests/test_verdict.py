@@ -14,7 +14,7 @@ from webui.infotext import Reading
 from webui.verdict import Verdict
 
 HASH, OTHER = "ab" * 32, "cd" * 32
-NOW = Fingerprint("0.1.0", "2.13.0+cpu", "0.42.1", "", "", "cpu", "float32")
+NOW = Fingerprint("0.1.0", "2.13.0+cpu", "0.42.1", "", "", "cpu", "float32", kernels="packed AVX512")
 MADE = replace(NOW, model="reseed", model_hash=HASH)
 HERE = {"reseed": HASH}
 
@@ -40,7 +40,7 @@ def test_only_a_proof_makes_it_identical() -> None:
 
 
 FIELDS = [("product", "Reseed 0.1.0 made it"), ("torch", "torch 2.13.0"), ("diffusers", "diffusers 0.42.1"),
-          ("device", "device cpu"), ("dtype", "made in float32")]  # fmt: skip
+          ("device", "device cpu"), ("dtype", "made in float32"), ("kernels", "kernels packed AVX512")]  # fmt: skip
 
 
 @pytest.mark.parametrize(("name", "words"), FIELDS)
@@ -55,6 +55,14 @@ def test_each_part_of_the_environment_is_named(name: str, words: str) -> None:
 def test_everything_is_named_at_once() -> None:
     now = Fingerprint("a", "b", "c", "", "", "d", "e")
     assert len(judged(now=now, models={"reseed": OTHER}).reasons) == 6
+
+
+@pytest.mark.parametrize(("now", "reasons"), [("packed AVX2", 1), ("", 1), ("plain AVX2", 0)])
+def test_a_picture_from_before_weights_were_packed_was_made_with_plain_ones(now: str, reasons: int) -> None:
+    found = judged(made=replace(MADE, kernels=""), now=replace(NOW, kernels=now)).reasons
+    assert len(found) == reasons
+    assert all("kernels plain, here are packed" in reason for reason in found)
+    assert not judged(made=replace(MADE, kernels="", device="cuda"), now=replace(NOW, device="cuda")).reasons
 
 
 def test_what_is_not_known_yet_is_a_condition() -> None:

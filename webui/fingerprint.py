@@ -12,7 +12,8 @@ class Fingerprint:
     ``cuda``; ``dtype`` the type that the networks ran in. ``loras`` and ``embeddings`` list those that were used,
     ``name: SHA-256``; pictures from before there were any have none. ``threads`` is how many of the processor's the
     networks ran on, where the device is one: sums are divided among them, so another number moves the last bits. It is
-    empty on other devices, and in pictures from before it was known.
+    empty on other devices, and in pictures from before it was known. ``kernels`` says the same of what adds up there:
+    weights that were ``packed`` or left ``plain``, and the widest instructions of the processor, ``packed AVX512``.
     """
 
     product: str
@@ -25,6 +26,7 @@ class Fingerprint:
     loras: str = ""
     embeddings: str = ""
     threads: str = ""
+    kernels: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON form."""

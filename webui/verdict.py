@@ -27,6 +27,7 @@ _SENTENCES: Final = {
     "diffusers": f"It was made with diffusers {{then}}, here is {{now}}: {_BITS}.",
     "device": f"It was made on the device {{then}}, here it is {{now}}: {_BITS}.",
     "threads": f"It was made on {{then}} threads of the processor, here are {{now}}: {_BITS}.",
+    "kernels": f"It was made with the processor's kernels {{then}}, here are {{now}}: {_BITS}.",
     "dtype": "It was made in {then}, here it is {now}: details of a picture differ.",
 }
 _UNTOLD: Final = {
@@ -123,8 +124,13 @@ def wanted_networks(made: Fingerprint | None, reading: Reading | None) -> dict[n
 
 
 def changed(made: Fingerprint, now: Fingerprint) -> dict[str, tuple[str, str]]:
-    """Return what is known to differ, by field: (then, now). The model's name does not matter, its hash does."""
+    """Return what is known to differ, by field: (then, now). The model's name does not matter, its hash does.
+
+    A picture that a processor made before its kernels were written down was made with plain ones.
+    """
     pairs = {name: (getattr(made, name), getattr(now, name)) for name in (*_SENTENCES, "model_hash")}
+    if made.device == "cpu" and not made.kernels and not now.kernels.startswith("plain"):
+        pairs["kernels"] = "plain", now.kernels or "packed"
     return {name: pair for name, pair in pairs.items() if all(pair) and pair[0] != pair[1]}
 
 

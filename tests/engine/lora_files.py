@@ -13,6 +13,8 @@ from typing import Any
 import torch
 from safetensors.torch import save_file
 
+from webui.engine import loading
+from webui.engine.diffusion import DiffusionEngine
 from webui.engine.noise import Stream
 
 ORIGINAL = {
@@ -33,6 +35,7 @@ ORIGINAL = {
     "add_embedding.linear_1": "label_emb_0_0",
 }  # fmt: skip
 """Layers of the tiny SDXL's UNet, and what the original code calls them, written down by hand."""
+_PLAIN: dict[Path, Any] = {}
 KOHYA = {"unet": "lora_unet_", "text_encoder": "lora_te_", "text_encoder_2": "lora_te2_"}
 
 
@@ -87,6 +90,17 @@ class Made:
                 full = f"{component}.text_model.{layer}.to_{part.removesuffix('_proj')}_lora"
             tensors |= {f"{full}.down.weight": down, f"{full}.up.weight": up}
         return written(path, tensors)
+
+
+def plain(engine: DiffusionEngine, name: str) -> Any:
+    """Return a model's pipeline with its weights as they are in its files, which a copy of can be changed."""
+    model = engine._model(name, "")
+    path = model.checkpoint.path
+    assert path is not None
+    if path not in _PLAIN:
+        with loading.quiet():
+            _PLAIN[path] = loading._from_folder(model.checkpoint, model.dtype)
+    return _PLAIN[path]
 
 
 def made(pipe: Any, layers: Iterable[tuple[str, str]], seed: int = 1, alphas: bool = True) -> Made:

@@ -9,7 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.engine.lora_files import written
+from tests.engine.lora_files import plain, written
 from webui.engine.checkpoints import Catalog
 from webui.engine.chunking import ROOM, Manner, Vector, chunks
 from webui.engine.conditioning import PLAIN, Words
@@ -78,13 +78,14 @@ def as_tokens(reader, encoder, text: str, added: dict[str, torch.Tensor]) -> tor
         return taught(torch.tensor([ids])).last_hidden_state
 
 
-def test_vectors_stand_where_the_word_stands(reader):
+def test_vectors_stand_where_the_word_stands(known, reader):
     found = vectors(3)
     reader.words = Words("one", {"bad-hand": (found,)})
-    expected = as_tokens(reader, reader.encoders[0], "a v0 v1 v2 at night", {f"v{n}": found[n] for n in range(3)})
+    encoder = plain(known["sd1"], "sd1").text_encoder
+    expected = as_tokens(reader, encoder, "a v0 v1 v2 at night", {f"v{n}": found[n] for n in range(3)})
     read = reader.read("a Bad-Hand at night", 1).tokens
     assert torch.allclose(read, expected, atol=1e-6)
-    assert not torch.allclose(read, as_tokens(reader, reader.encoders[0], "a bad-hand at night", {"x": found[0]}))
+    assert not torch.allclose(read, as_tokens(reader, encoder, "a bad-hand at night", {"x": found[0]}))
 
 
 def test_the_table_is_as_it_was_afterwards(reader):
@@ -193,7 +194,9 @@ def test_sdxl_reads_both_parts(known):
     reader.words = Words("both", {"both": given})
     read = reader.read("a both", 1)
     reader.words = PLAIN
-    for encoder, part, own in zip(reader.encoders, read.tokens.split(WIDTH, -1), given, strict=True):
+    pipe = plain(known["sdxl"], "sdxl")
+    encoders = (pipe.text_encoder, pipe.text_encoder_2)
+    for encoder, part, own in zip(encoders, read.tokens.split(WIDTH, -1), given, strict=True):
         taught = copy.deepcopy(encoder)
         table = taught.get_input_embeddings()
         table.weight = torch.nn.Parameter(torch.cat([table.weight.data, own]))

@@ -138,7 +138,9 @@ def test_sizes_with_odd_numbers_of_cells(engines, pixels):
 def test_weights_lie_in_memory_of_their_own(engines):
     """Alignment of mapped memory changes the last bits of a convolution: see docs/decisions."""
     unet = engines["sd1"]._model("sd1", "").family.pipe.unet
-    assert all(weight.data_ptr() % 64 == 0 for weight in unet.parameters())
+    plain = [weight for weight in unet.parameters() if not weight.is_mkldnn]  # packed ones were written anew
+    assert plain
+    assert all(weight.data_ptr() % 64 == 0 for weight in plain)
 
 
 def test_decode_uses_mean_and_spread_where_a_model_has_them(engines):

@@ -38,7 +38,7 @@ def test_a_single_file_equals_its_folder(tmp_path, family):
     for loaded in pipes:
         for module in loaded.components.values():
             if isinstance(module, torch.nn.Module):
-                loading._settle(module, "cpu")
+                loading._settle(module, "cpu", torch.float32)
         with torch.inference_mode():
             denoised = loading.families.build(loaded, family).denoiser(recipe)(latent * 3, 3.0)
         results.append((denoised, loading.decode(loaded.vae, latent)))

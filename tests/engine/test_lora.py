@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from tests.engine import lora_files
-from tests.engine.lora_files import apart, attention, everything, made
+from tests.engine.lora_files import apart, attention, everything, made, plain
 from webui.engine import families
 from webui.engine.checkpoints import Catalog
 from webui.engine.diffusion import DiffusionEngine
@@ -18,6 +18,10 @@ from webui.errors import BadValue, DraftError, NetworkError
 from webui.recipe import Recipe
 
 NAMES = ("sd1", "sdxl", "sd3", "flux")
+
+
+def dense(weight: torch.Tensor) -> torch.Tensor:
+    return weight.to_dense() if weight.is_mkldnn else weight.clone()
 
 
 def small(family: str, prompt: str = "a red house", **changes: object) -> Recipe:
@@ -37,7 +41,7 @@ def drawn(models: Path, loras: Path) -> dict[str, DiffusionEngine]:
     """Engines that know the folder of LoRAs, with one that fits each model and is called like it."""
     found = {family: DiffusionEngine(Catalog(models, loras=loras), device="cpu") for family in NAMES}
     for family, engine in found.items():
-        pipe = engine._model(family, "").family.pipe
+        pipe = plain(engine, family)
         if family in ("sd1", "sdxl"):
             made(pipe, attention(pipe) + attention(pipe, "text_encoder")).diffusers(loras / f"{family}.safetensors")
         else:
@@ -56,9 +60,7 @@ def estimate(engine: DiffusionEngine, recipe: Recipe) -> torch.Tensor:
 
 def fused(engine: DiffusionEngine, recipe: Recipe, lora: lora_files.Made, te: float, unet: float) -> torch.Tensor:
     """Ask a copy of the model with the LoRA fused by hand."""
-    model = engine._model(recipe.model, "")
-    model.extras.wear(())  # a copy would have the hooks too
-    copied = lora.fused(model.family.pipe, te, unet)
+    copied = lora.fused(plain(engine, recipe.model), te, unet)
     family = families.build(copied, recipe.model)
     with torch.inference_mode():
         return family.denoiser(recipe)(Stream(1, "NV", (1, 4, 8, 8)).normal(), 0.7)
@@ -70,7 +72,7 @@ def fused(engine: DiffusionEngine, recipe: Recipe, lora: lora_files.Made, te: fl
 @pytest.mark.parametrize("spelling", ["kohya", "diffusers", "flat", "old"])
 def test_sd1_equals_the_weights_fused_by_hand(drawn, loras, spelling):
     engine = drawn["sd1"]
-    pipe = engine._model("sd1", "").family.pipe
+    pipe = plain(engine, "sd1")
     layers = attention(pipe) + attention(pipe, "text_encoder") if spelling == "old" else everything(pipe)
     lora = made(pipe, layers, alphas=spelling != "old")
     path = loras / f"sd1-{spelling}.safetensors"
@@ -86,7 +88,7 @@ def test_sd1_equals_the_weights_fused_by_hand(drawn, loras, spelling):
 def test_sdxl_equals_the_weights_fused_by_hand(drawn, loras, spelling):
     """Kohya's names are those of the original UNet, which the table in the test spells out."""
     engine = drawn["sdxl"]
-    pipe = engine._model("sdxl", "").family.pipe
+    pipe = plain(engine, "sdxl")
     texts = [layer for layer in everything(pipe) if layer[0].startswith("text")]
     lora = made(pipe, [*(("unet", name) for name in lora_files.ORIGINAL), *texts])
     path = loras / f"sdxl-{spelling}.safetensors"
@@ -100,7 +102,7 @@ def test_sdxl_equals_the_weights_fused_by_hand(drawn, loras, spelling):
 @pytest.mark.parametrize("family", ["sd3", "flux"])
 def test_transformers_equal_the_weights_fused_by_hand(drawn, loras, family):
     engine = drawn[family]
-    pipe = engine._model(family, "").family.pipe
+    pipe = plain(engine, family)
     lora = made(pipe, attention(pipe, "transformer") + attention(pipe, "text_encoder"))
     lora.diffusers(loras / f"{family}-both.safetensors")
     recipe = small(family, f"a red house <lora:{family}-both:0.6>")
@@ -111,7 +113,7 @@ def test_transformers_equal_the_weights_fused_by_hand(drawn, loras, family):
 
 def test_kohyas_names_for_flux_are_translated(drawn, loras):
     engine = drawn["flux"]
-    lora = made(engine._model("flux", "").family.pipe, [("transformer", "transformer_blocks.0.ff.net.0.proj")])
+    lora = made(plain(engine, "flux"), [("transformer", "transformer_blocks.0.ff.net.0.proj")])
     ((down, up, alpha),) = lora.parts.values()
     full = "lora_unet_double_blocks_0_img_mlp_0"
     tensors = {f"{full}.lora_down.weight": down, f"{full}.lora_up.weight": up, f"{full}.alpha": torch.tensor(alpha)}
@@ -138,7 +140,7 @@ def test_the_original_names_are_those_that_diffusers_reads():
 
 def test_rank_stabilised_scale(drawn, loras):
     engine = drawn["sd1"]
-    lora = made(engine._model("sd1", "").family.pipe, attention(engine._model("sd1", "").family.pipe)[:1])
+    lora = made(plain(engine, "sd1"), attention(plain(engine, "sd1"))[:1])
     lora.diffusers(loras / "rs.safetensors", **{"unet.use_rslora": True})
     lora.parts = {place: (down, up, alpha * len(down) ** 0.5) for place, (down, up, alpha) in lora.parts.items()}
     recipe = small("sd1", "a red house <lora:rs>")
@@ -201,17 +203,17 @@ def test_pictures_in_turns_do_not_disturb_each_other(drawn, pixels):
 def test_the_weights_of_the_model_are_never_touched(models, loras, drawn, pixels):
     engine = DiffusionEngine(Catalog(models, loras=loras), device="cpu")
     unet = engine._model("sd1", "").family.pipe.unet
-    before = {name: weight.clone() for name, weight in unet.state_dict().items()}
+    before = {name: dense(weight) for name, weight in unet.state_dict().items()}
     pixels(engine, small("sd1", "a house <lora:sd1:2>"))
     assert before.keys() == unet.state_dict().keys()
-    assert all(torch.equal(before[name], weight) for name, weight in unet.state_dict().items())
+    assert all(torch.equal(before[name], dense(weight)) for name, weight in unet.state_dict().items())
     engine._model("sd1", "").extras.wear(())
     assert not any(module._forward_hooks for module in unet.modules())
 
 
 def test_few_are_kept_in_memory(drawn, loras, pixels):
     engine = drawn["sd1"]
-    pipe = engine._model("sd1", "").family.pipe
+    pipe = plain(engine, "sd1")
     for number in range(KEPT + 3):
         made(pipe, attention(pipe)[:1], seed=number).kohya(loras / f"many{number}.safetensors")
         pixels(engine, small("sd1", f"a house <lora:many{number}>", steps=1))
@@ -220,7 +222,7 @@ def test_few_are_kept_in_memory(drawn, loras, pixels):
 
 def test_another_file_of_the_name_is_another_lora(drawn, loras, pixels):
     engine = drawn["sd1"]
-    pipe = engine._model("sd1", "").family.pipe
+    pipe = plain(engine, "sd1")
     recipe = small("sd1", "a house <lora:changing>")
     made(pipe, attention(pipe), seed=8).kohya(loras / "changing.safetensors")
     first = pixels(engine, recipe)
@@ -230,7 +232,7 @@ def test_another_file_of_the_name_is_another_lora(drawn, loras, pixels):
 
 def test_a_draft_is_finished_with_the_loras_it_was_begun_with_or_not_at_all(drawn, loras, pixels):
     engine = drawn["sd1"]
-    pipe = engine._model("sd1", "").family.pipe
+    pipe = plain(engine, "sd1")
     recipe = small("sd1", "a [red|blue] house <lora:drafted:0.8>")
     made(pipe, attention(pipe), seed=8).kohya(loras / "drafted.safetensors")
     *_, last = engine.generate(recipe, stop=2)

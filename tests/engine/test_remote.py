@@ -289,7 +289,12 @@ def test_a_worker_with_another_checkpoint_is_left_out_by_name_and_hash(
 
 def test_what_differs_is_named() -> None:
     there = FakeEngine().fingerprint("reseed")
-    for field, words in (("torch", "torch 2.13.0"), ("threads", "threads 4"), ("loras", "LoRAs ink: ab")):
+    for field, words in (
+        ("torch", "torch 2.13.0"),
+        ("threads", "threads 4"),
+        ("kernels", "kernels plain"),
+        ("loras", "LoRAs ink: ab"),
+    ):
         wanted = type(there)(**{**there.to_dict(), field: words.partition(" ")[2]})
         with pytest.raises(CheckpointError, match=f"At worker 2 it would be another picture: {words} is wanted"):
             compare(there, wanted, "worker 2")

@@ -187,6 +187,8 @@ def _fingerprint(model: str, digest: str, device: str, dtype: "torch.dtype", wor
     import diffusers
     import torch
 
+    from webui.engine.packing import kernels
+
     return Fingerprint(
         product=__version__,
         torch=torch.__version__,
@@ -198,6 +200,7 @@ def _fingerprint(model: str, digest: str, device: str, dtype: "torch.dtype", wor
         **hashes_of(worn),
         # Measured: 1, 2 and 3 threads give three pictures that differ in the last bits.
         threads=str(torch.get_num_threads()) if device == "cpu" else "",
+        kernels=kernels(device, dtype),
     )
 
 

@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from safetensors import SafetensorError
 
-from webui.engine import families
+from webui.engine import families, packing
+from webui.engine.attention import slice_attention
 from webui.engine.checkpoints import Checkpoint, describe_folder
 from webui.engine.extras import NONE, Extras, Worn
 from webui.engine.families import Denoiser, Family
@@ -132,9 +133,11 @@ def load(checkpoint: Checkpoint, digest: str, device: str, dtype: torch.dtype) -
         pipe = _from_file(checkpoint, dtype) if checkpoint.kind == "file" else _from_folder(checkpoint, dtype)
         for module in pipe.components.values():
             if isinstance(module, torch.nn.Module):
-                _settle(module, device)
+                _settle(module, device, dtype)
         if dtype == torch.float16 and pipe.vae.config.get("force_upcast"):
             pipe.vae.to(torch.float32)  # its values pass the largest float16
+        if packing.can_pack(device, dtype) and dtype == torch.bfloat16 and hasattr(pipe, "unet"):
+            slice_attention(pipe.unet)
         family = families.build(pipe, checkpoint.family)
         large = sum(weight.numel() for weight in pipe.vae.parameters()) > 5_000_000
         channels = int(pipe.vae.config.latent_channels)
@@ -261,12 +264,13 @@ def clip_tokenizer(pad: str = "<|endoftext|>") -> Any:
     return CLIPTokenizer(vocab=vocabulary, merges=merges, pad_token=pad, model_max_length=77)
 
 
-def _settle(module: torch.nn.Module, device: str) -> None:
+def _settle(module: torch.nn.Module, device: str, dtype: torch.dtype) -> None:
     """Move a network to its device, into memory of its own, for inference only."""
     module.to(device)
     module.eval().requires_grad_(False)
-    for tensor in (*module.parameters(), *module.buffers()):
-        tensor.data = tensor.data.clone()
+    if packing.can_pack(device, dtype):
+        packing.pack(module)
+    packing.own_memory((*module.parameters(), *module.buffers()))
 
 
 @contextmanager

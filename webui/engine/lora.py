@@ -24,12 +24,12 @@ from torch.nn import functional
 
 from webui.engine.headers import read_notes
 from webui.engine.network_files import SCALES, NetworkFile
+from webui.engine.packing import Layer, shape
 
 KEPT: Final = 4
 """LoRAs that are kept in memory beside those in use."""
 COMPONENTS: Final = ("unet", "transformer", "text_encoder", "text_encoder_2", "text_encoder_3")
 
-Layer: TypeAlias = torch.nn.Linear | torch.nn.Conv2d
 Place: TypeAlias = tuple[str, str]
 """A component of the pipeline and the name of a layer in it."""
 
@@ -237,16 +237,17 @@ def _original(unet: Any) -> Iterator[tuple[str, str]]:
 def _delta(layer: Layer, part: _Parts, scale: float, name: str) -> Delta:
     """Check that a layer's matrices fit it, and move them to it."""
     assert part.down is not None and part.up is not None
-    down, up, own = part.down, part.up, layer.weight
+    down, up, own = part.down, part.up, shape(layer)
     if isinstance(layer, torch.nn.Linear):  # trained where this layer is a convolution of 1 × 1, or the other way round
         down, up = (tensor.flatten(1) if tensor.shape[2:] == (1, 1) else tensor for tensor in (down, up))
     else:
         down, up = (tensor[..., None, None] if tensor.ndim == 2 else tensor for tensor in (down, up))
-    fitting = (down.shape[0], *own.shape[1:]), (own.shape[0], down.shape[0], *[1] * (own.ndim - 2))
+    fitting = (down.shape[0], *own[1:]), (own[0], down.shape[0], *[1] * (len(own) - 2))
     if (down.shape, up.shape) != fitting:
-        shapes = [" × ".join(map(str, tensor.shape)) for tensor in (part.up, part.down, own)]
+        shapes = [" × ".join(map(str, sides)) for sides in (part.up.shape, part.down.shape, own)]
         raise Misfit(f"has matrices of {shapes[0]} and {shapes[1]} for the layer {name}, which has {shapes[2]}")
-    return Delta(down.to(own.device, own.dtype), up.to(own.device, own.dtype), scale)
+    device, dtype = layer.weight.device, layer.weight.dtype
+    return Delta(down.to(device, dtype), up.to(device, dtype), scale)
 
 
 def _scale(part: _Parts, place: Place, notes: Mapping[str, Any]) -> float:

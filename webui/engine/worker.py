@@ -25,6 +25,7 @@ _NAMES: Final = {
     "device": "device",
     "dtype": "number type",
     "threads": "threads",
+    "kernels": "kernels",
     "loras": "LoRAs",
     "embeddings": "embeddings",
 }

@@ -38,6 +38,7 @@ MADE_BY: Final = {
     "device": "Device",
     "dtype": "Number type",
     "threads": "Threads",
+    "kernels": "Kernels",
     "loras": "LoRA SHA-256",
     "embeddings": "Embedding SHA-256",
 }
