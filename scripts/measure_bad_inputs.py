@@ -27,6 +27,7 @@ sys.path.insert(0, str(ROOT))
 
 from tests.inputs import doors, files, protocol, table  # noqa: E402 — the cases are those of the tests
 from tests.inputs.doors import Answer, House  # noqa: E402
+from webui.serve import ready  # noqa: E402
 
 LIMIT = 100.0
 """Milliseconds that a refusal may take."""
@@ -150,6 +151,7 @@ def main() -> None:
         files.write_models(folder / "models", folder / "outside")
         with served(folder) as house:
             house.look()
+            ready()
             for door in doors.NAMES:  # the first of each is measured apart
                 doors.ask(house, door, "steps", "0")
             for door, case, send in cases(house):

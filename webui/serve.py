@@ -4,6 +4,7 @@ The promise: the page answers before torch is imported; the queue is recovered a
 meanwhile. Nothing here is imported by another module but the command line.
 """
 
+import gc
 import os
 import secrets
 import socket
@@ -93,10 +94,16 @@ def _share(app: FastAPI, port: int) -> None:
 
 
 def ready() -> None:
-    """Load what runs the threads of requests (anyio 4: its backend): the first request waited a tenth of a second."""
+    """Do once what some request would wait a tenth of a second for.
+
+    That is to load what runs the threads of requests (anyio 4: its backend), and to look through all that was imported
+    for garbage: what is here by now stays, and the collector does not look at it again.
+    """
     import anyio
 
     anyio.run(anyio.sleep, 0)
+    gc.collect()
+    gc.freeze()
 
 
 def listen(host: str, port: int) -> socket.socket:

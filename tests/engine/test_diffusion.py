@@ -171,6 +171,18 @@ def test_out_of_memory_is_a_sentence_and_the_engine_lives(engine, pixels, recipe
     assert np.array_equal(wanted, pixels(engine, recipe))
 
 
+def test_what_is_loaded_is_not_looked_through_for_garbage(models):
+    before = gc.get_freeze_count()
+    try:
+        engine = DiffusionEngine(Catalog(models), device="cpu")
+        engine.warm("sd1")
+        assert gc.get_freeze_count() > before
+        engine._free()
+        assert gc.get_freeze_count() == 0  # another model may come: what is no longer used goes first
+    finally:
+        gc.unfreeze()
+
+
 def test_out_of_memory_frees_what_the_picture_held(engine, recipe):
     unet = engine._model("reseed", "").family.pipe.unet
     handle = unet.register_forward_pre_hook(broken("not enough memory"))

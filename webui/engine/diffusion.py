@@ -151,6 +151,7 @@ class DiffusionEngine:
             dtype = loading.choose_dtype(self.dtype, device, checkpoint.family)
             try:
                 self._loaded = loading.load(checkpoint, digest, device, dtype)
+                gc.freeze()  # torch and a model: the collector would stop every request to look through them
                 return self._loaded
             except (RuntimeError, MemoryError) as error:
                 if not _is_memory(error):
@@ -177,6 +178,7 @@ class DiffusionEngine:
         """Give memory that is no longer needed back to the device."""
         import torch
 
+        gc.unfreeze()
         gc.collect()
         for device in (torch.cuda, torch.xpu, torch.mps):
             if getattr(device, "is_available", torch.backends.mps.is_available)():
