@@ -2,6 +2,7 @@
 
 import copy
 import platform
+import weakref
 
 import pytest
 import torch
@@ -82,6 +83,24 @@ def test_how_the_input_lies_in_memory_moves_no_bit() -> None:
     x = drawn(1, 2, 8, 9, 5)
     with torch.inference_mode():
         assert torch.equal(net(x), net(x.contiguous(memory_format=torch.channels_last)))
+
+
+@packs
+def test_plain_weights_go_before_the_next_layer_is_packed(monkeypatch) -> None:
+    """There is no second copy of a network, not even for a moment."""
+    net = nn.Sequential(*(nn.Sequential(nn.Linear(8, 8)) for _ in range(3)))
+    plain = [weakref.ref(layer[0].weight) for layer in net]
+    alive = []
+    packed = packing._packed
+
+    def counting(layer: nn.Module) -> nn.Module | None:
+        if isinstance(layer, nn.Linear):
+            alive.append(sum(one() is not None for one in plain))
+        return packed(layer)
+
+    monkeypatch.setattr(packing, "_packed", counting)
+    packing.pack(net)
+    assert alive == [3, 2, 1]
 
 
 @packs

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from safetensors import SafetensorError
 
-from webui.engine import families, packing
+from webui.engine import families, packing, streaming
 from webui.engine.attention import slice_attention
 from webui.engine.checkpoints import Checkpoint, describe_folder
 from webui.engine.extras import NONE, Extras, Worn
@@ -207,9 +207,19 @@ def _from_folder(checkpoint: Checkpoint, dtype: torch.dtype) -> Any:
         options |= {"safety_checker": None, "requires_safety_checker": False}
     elif checkpoint.family == "sdxl":
         options |= {"add_watermarker": False}  # else pixels depend on whether a package is installed
+    large = "unet" if "unet" in index else "transformer"
+    if (network := _streamed(checkpoint.path / large, str(index[large][1]), dtype)) is not None:
+        options[large] = network
     return DiffusionPipeline.from_pretrained(
         str(checkpoint.path), dtype=dtype, use_safetensors=True, local_files_only=True, **options
     )
+
+
+def _streamed(folder: Path, class_name: str, dtype: torch.dtype) -> torch.nn.Module | None:
+    import diffusers
+
+    kind = getattr(diffusers, class_name, None)
+    return streaming.read_network(kind, folder, dtype) if hasattr(kind, "load_config") else None
 
 
 def _text_encoder(folder: Path, class_name: str, dtype: torch.dtype) -> Any:

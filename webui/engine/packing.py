@@ -69,11 +69,13 @@ class PackedPointwise(nn.Conv2d):
 
 
 def pack(network: nn.Module) -> None:
-    """Replace a network's layers by packed ones; what is of another kind stays as it is."""
-    for parent in list(network.modules()):
-        for name, layer in list(parent.named_children()):
-            if (packed := _packed(layer)) is not None:
-                setattr(parent, name, packed.eval())
+    """Replace a network's layers by packed ones, each plain one given up before the next; others stay as they are."""
+    for name in [name for name, _ in network.named_children()]:
+        layer = network.get_submodule(name)
+        if (packed := _packed(layer)) is None:
+            pack(layer)
+        else:
+            setattr(network, name, packed.eval())
 
 
 def can_pack(device: str, dtype: torch.dtype) -> bool:
