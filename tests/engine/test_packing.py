@@ -66,10 +66,10 @@ def test_a_packed_layer_computes_what_the_layer_does(name, dtype) -> None:
     net = copy.deepcopy(plain)
     packing.pack(net)
     assert type(net[0]).__module__ == packing.__name__
-    assert net[0].weight.is_mkldnn
     x = drawn(9, *shape).to(dtype)
     with torch.inference_mode():
         expected, found, again = plain(x), net(x), net(x.clone())
+    assert net[0].weight.is_mkldnn
     assert found.shape == expected.shape
     assert torch.equal(found, again)
     tolerance = 1e-5 if dtype == torch.float32 else 2e-2
@@ -83,6 +83,24 @@ def test_how_the_input_lies_in_memory_moves_no_bit() -> None:
     x = drawn(1, 2, 8, 9, 5)
     with torch.inference_mode():
         assert torch.equal(net(x), net(x.contiguous(memory_format=torch.channels_last)))
+
+
+@packs
+@pytest.mark.parametrize(("small", "kept"), [(packing.SMALL, packing.KEPT), (0, 1)])
+def test_sizes_may_change_and_no_bit_does(monkeypatch, small, kept) -> None:
+    """Weights are packed anew for another size, from the packed ones; what was met before comes out as before."""
+    monkeypatch.setattr(packing, "SMALL", small)
+    plain = filled(nn.Conv2d(96, 96, 3, padding=1))
+    net = nn.Sequential(copy.deepcopy(plain))
+    packing.pack(net)
+    inputs = [drawn(n, *shape) for n, shape in enumerate([(2, 96, 4, 4), (1, 96, 4, 4), (2, 96, 16, 16), (2, 96, 5, 9),
+                                                          (2, 96, 3, 3), (1, 96, 2, 2)])]  # fmt: skip
+    with torch.inference_mode():
+        first = [net(x) for x in inputs]
+        assert len(net[0]._shapes) == kept
+        assert all(torch.equal(net(x), found) for x, found in zip(reversed(inputs), reversed(first), strict=True))
+        assert all(torch.allclose(plain(x), found, atol=1e-4) for x, found in zip(inputs, first, strict=True))
+    assert torch.equal(net[0].weight.to_dense(), plain.weight)
 
 
 @packs
@@ -120,6 +138,9 @@ def test_a_packed_network_keeps_its_shapes_and_names(models) -> None:
     }
     packing.pack(net)
     layers = {name: layer for name, layer in net.named_modules() if isinstance(layer, packing.Layer)}
+    assert {name: packing.shape(layer) for name, layer in layers.items()} == shapes
+    with torch.inference_mode():
+        net(drawn(1, 2, 4, 8, 8), 500, drawn(2, 2, 77, net.config.cross_attention_dim))
     assert {name: packing.shape(layer) for name, layer in layers.items()} == shapes
     assert all(layer.weight.is_mkldnn for layer in layers.values())
     assert (net.dtype, net.device) == (torch.float32, torch.device("cpu"))

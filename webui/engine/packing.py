@@ -2,7 +2,7 @@
 
 As torch comes, a convolution or a linear layer on a processor brings its weights into that layout at each call and
 throws them away after it: with the networks of Stable Diffusion 1.5 that is half a second and 470,000 page faults of a
-call of four seconds. Packed layers keep them, and no second copy: the plain weights are given up.
+call of four seconds. Packed layers keep them, and the plain weights are given up.
 
 The promise: a packed layer computes what the layer computes; only the order of its sums is another, so the last bits
 of a picture are others, and ``kernels`` puts that into the fingerprint. Without a processor that has these kernels
@@ -17,6 +17,10 @@ import torch
 from torch import nn
 
 _OPS: Final = torch.ops.mkldnn
+SMALL: Final = 4 << 20
+"""Weights of a convolution that is small."""
+KEPT: Final = 4
+"""Shapes of inputs for which a small convolution is packed at a time."""
 Layer: TypeAlias = nn.Linear | nn.Conv2d
 
 
@@ -34,27 +38,42 @@ class PackedLinear(nn.Linear):
 
 
 class PackedConv2d(nn.Conv2d):
-    """A convolution over packed weights: (N, in, H, W) to (N, out, H', W'), both ``channels_last``."""
+    """A convolution over packed weights: (N, in, H, W) to (N, out, H', W'), both ``channels_last``.
+
+    The layout depends on the size of the input for some numbers of channels, and with another one a call takes up to a
+    hundred times as long, so weights are packed when a size is met: the plain ones at the first, others from those that
+    are packed. A small layer keeps them for several shapes; a large one for its last size, which costs a second or two
+    when pictures of another size are made, and asks nothing of the number of rows, since that can change every step.
+    """
 
     def __init__(self, layer: nn.Conv2d) -> None:
         _bare(self, layer)
-        padding, stride, dilation = map(list, (self.padding, self.stride, self.dilation))
-        weight = layer.weight.detach()
-        self.weight = _constant(_OPS._reorder_convolution_weight(weight, padding, stride, dilation, 1, []))
-        self.bias = layer.bias
+        self.weight, self.bias = layer.weight, layer.bias
+        self._shapes: dict[tuple[int, ...], nn.Parameter] = {}
 
     def forward(self, input: torch.Tensor) -> torch.Tensor:
         """Convolve."""
         x = input.contiguous(memory_format=torch.channels_last)
-        shape = self.padding, self.stride, self.dilation, self.groups
-        return _OPS._convolution_pointwise(x, self.weight, self.bias, *shape, "none", [], "")  # type: ignore[no-any-return]
+        geometry = self.padding, self.stride, self.dilation, self.groups
+        weight = self._packed(tuple(x.shape))
+        return _OPS._convolution_pointwise(x, weight, self.bias, *geometry, "none", [], "")  # type: ignore[no-any-return]
+
+    def _packed(self, met: tuple[int, ...]) -> nn.Parameter:
+        """Return the weights, packed for an input of this shape."""
+        small = self.weight.numel() <= SMALL
+        key = met if small else met[2:]
+        if key not in self._shapes:
+            plain = self.weight.to_dense() if self.weight.is_mkldnn else self.weight.detach()
+            geometry = map(list, (self.padding, self.stride, self.dilation))
+            self.weight = _constant(_OPS._reorder_convolution_weight(plain, *geometry, 1, list(met)))
+            while len(self._shapes) >= (KEPT if small else 1):
+                del self._shapes[next(iter(self._shapes))]
+            self._shapes[key] = self.weight
+        return self._shapes[key]
 
 
 class PackedPointwise(nn.Conv2d):
-    """A convolution of 1 × 1, which is a linear layer over the channels of each pixel.
-
-    As a convolution its best layout depends on the size of the picture, and another one is a hundred times slower.
-    """
+    """A convolution of 1 × 1, which is a linear layer over the channels of each pixel, whatever their number."""
 
     def __init__(self, layer: nn.Conv2d) -> None:
         _bare(self, layer)
