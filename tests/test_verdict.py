@@ -177,6 +177,7 @@ def test_the_present_is_what_torch_says_of_itself() -> None:
     assert (now.torch, now.diffusers) == (torch.__version__, diffusers.__version__)
     assert verdict.present("cuda:1", "float16").device == "cuda"
     assert verdict.present("cuda:1", "float16").dtype == "float16"
+    assert [verdict.present("cpu", kind).dtype for kind in ("exact", "fast", "bfloat16")] == ["float32", "", "bfloat16"]
     if torch.__version__.endswith("+cpu"):
         assert (now.device, now.dtype) == ("cpu", "float32")
 

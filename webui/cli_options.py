@@ -25,7 +25,12 @@ def add_engine(parser: argparse.ArgumentParser) -> None:
         where = f"where {what} are (default: {name} in the models folder)"
         parser.add_argument(f"--{name}-dir", type=Path, metavar="DIR", help=where)
     parser.add_argument("--device", choices=DEVICES, help="where the networks run (default: the best there is)")
-    parser.add_argument("--dtype", choices=DTYPES, help="the networks' number type (default: by device)")
+    parser.add_argument(
+        "--dtype",
+        choices=DTYPES,
+        help="the networks' number type: exact is float32, fast what the "
+        "device computes faster in (default: exact on a processor, fast on others)",
+    )
 
 
 def add_ray(parser: argparse.ArgumentParser) -> None:

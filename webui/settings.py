@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Final
 
 DEVICES: Final = ("cuda", "xpu", "mps", "cpu")
-DTYPES: Final = ("float32", "float16", "bfloat16")
+DTYPES: Final = ("exact", "fast", "float32", "float16", "bfloat16")
+"""Number types of the networks: ``exact`` is float32 everywhere, ``fast`` the half precision of the device, if any."""
 DEFAULT_PORT: Final = 7860
 
 

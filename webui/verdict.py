@@ -148,7 +148,8 @@ def present(device: str | None = None, dtype: str | None = None) -> Fingerprint:
     """
     torch = torch_version()
     where = (device or "").split(":")[0] or ("cpu" if torch.endswith("+cpu") else "")
-    kind = dtype or ("float32" if where == "cpu" else "")
+    known = {"exact": "float32", "fast": ""}  # which half it is says the device when it is there
+    kind = known.get(dtype, dtype) if dtype else ("float32" if where == "cpu" else "")
     return Fingerprint(__version__, torch, _version("diffusers"), "", "", where, kind)
 
 

@@ -11,9 +11,10 @@ import pytest
 import torch
 
 from webui import __version__, samplers
-from webui.engine import sampling, schedules
+from webui.engine import packing, sampling, schedules
 from webui.engine.checkpoints import Catalog
 from webui.engine.diffusion import DiffusionEngine
+from webui.engine.loading import choose_dtype
 from webui.engine.noise import Stream
 from webui.errors import BadValue, CheckpointError, EngineError, OutOfMemory
 from webui.recipe import Recipe
@@ -218,8 +219,24 @@ def test_clip_skip_beyond_the_model(engine, recipe):
 def test_device_and_dtype_are_checked(recipe):
     with pytest.raises(EngineError, match=r"Device must be one that this computer has: .*cpu; got 'tpu'"):
         list(DiffusionEngine(Catalog(), device="tpu").generate(recipe))
-    with pytest.raises(EngineError, match=r"Dtype must be one of float32, .*; got 'int8'"):
+    with pytest.raises(EngineError, match=r"Dtype must be one of fast, exact, float32, .*; got 'int8'"):
         list(DiffusionEngine(Catalog(), "cpu", dtype="int8").generate(recipe))
+
+
+@pytest.mark.parametrize("family", ["sd1", "sd2", "sdxl", "sd3", "flux"])
+def test_exact_and_fast(monkeypatch, family):
+    half = torch.float16 if family.startswith("sd") and family != "sd3" else torch.bfloat16
+    assert choose_dtype(None, "cpu", family) == choose_dtype("exact", "cpu", family) == torch.float32
+    assert choose_dtype("exact", "cuda", family) == torch.float32
+    assert choose_dtype(None, "cuda", family) == choose_dtype("fast", "cuda", family) == half
+    for multiplies, dtype in ((True, torch.bfloat16), (False, torch.float32)):
+        monkeypatch.setattr(packing, "multiplies_halves", lambda multiplies=multiplies: multiplies)
+        assert choose_dtype("fast", "cpu", family) == dtype
+
+
+def test_a_picture_says_what_fast_was(models, recipe):
+    *_, last = DiffusionEngine(Catalog(models), "cpu", "fast").generate(recipe.but(model="sd1"))
+    assert last.fingerprint.dtype == ("bfloat16" if packing.multiplies_halves() else "float32")
 
 
 def test_half_precision_is_near_and_its_latent_is_float32(engines, models, pixels, recipe):

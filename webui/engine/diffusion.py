@@ -159,7 +159,7 @@ class DiffusionEngine:
             self._free()
             raise OutOfMemory(
                 f"The {device} has too little memory to load the model {name}. Close other programs, choose a smaller "
-                "model, or start with --dtype float16."
+                "model, or start with --dtype fast."
             )
 
     def _found(self, name: str, model_hash: str) -> "tuple[Checkpoint, str]":

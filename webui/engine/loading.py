@@ -35,6 +35,7 @@ CONFIGS = Path(__file__).parent / "configs"
 """Configurations and the tokenizer for single files, which carry none: ``sd1``, ``sd2``, ``sdxl``, ``clip``."""
 
 DTYPES = {
+    "exact": torch.float32,
     "float32": torch.float32,
     "float16": torch.float16,
     "bfloat16": torch.bfloat16,
@@ -180,13 +181,19 @@ def choose_device(wanted: str | None) -> str:
 
 
 def choose_dtype(wanted: str | None, device: str, family: str) -> torch.dtype:
-    """Choose float32 on a CPU, float16 for SD and bfloat16 for flow models elsewhere; or check the one wanted."""
+    """Choose the number type of the networks, or check the one wanted.
+
+    ``exact`` is float32. ``fast`` is bfloat16 on a processor that multiplies in it, float32 on others, and elsewhere
+    float16 for SD and bfloat16 for flow models. None is exact on a processor, fast elsewhere.
+    """
     if wanted is None or wanted == "auto":
-        if device == "cpu":
-            return torch.float32
+        wanted = "exact" if device == "cpu" else "fast"
+    if wanted == "fast" and device == "cpu":
+        return torch.bfloat16 if packing.multiplies_halves() else torch.float32
+    if wanted == "fast":
         return torch.float16 if family in ("sd1", "sd2", "sdxl") else torch.bfloat16
     if wanted not in DTYPES:
-        raise EngineError(f"Dtype must be one of {', '.join(DTYPES)}; got {shown(wanted)}.")
+        raise EngineError(f"Dtype must be one of fast, {', '.join(DTYPES)}; got {shown(wanted)}.")
     return DTYPES[wanted]
 
 
@@ -281,6 +288,7 @@ def _settle(module: torch.nn.Module, device: str, dtype: torch.dtype) -> None:
     if packing.can_pack(device, dtype):
         packing.pack(module)
     packing.own_memory((*module.parameters(), *module.buffers()))
+    packing.give_back()
 
 
 @contextmanager

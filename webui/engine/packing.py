@@ -9,7 +9,9 @@ of a picture are others, and ``kernels`` puts that into the fingerprint. Without
 nothing is packed. Activations stay in the order NHWC (``channels_last``), in which they are fastest.
 """
 
+import ctypes
 import platform
+import sys
 from collections.abc import Iterable
 from typing import Final, TypeAlias
 
@@ -17,6 +19,7 @@ import torch
 from torch import nn
 
 _OPS: Final = torch.ops.mkldnn
+_LIBC: Final = ctypes.CDLL(None) if sys.platform.startswith("linux") else None
 SMALL: Final = 4 << 20
 """Weights of a convolution that is small."""
 KEPT: Final = 4
@@ -69,6 +72,9 @@ class PackedConv2d(nn.Conv2d):
             while len(self._shapes) >= (KEPT if small else 1):
                 del self._shapes[next(iter(self._shapes))]
             self._shapes[key] = self.weight
+            if not small:
+                del plain
+                give_back()
         return self._shapes[key]
 
 
@@ -106,6 +112,12 @@ def can_pack(device: str, dtype: torch.dtype) -> bool:
     return dtype == torch.float32 or (dtype == torch.bfloat16 and bool(_OPS._is_mkldnn_bf16_supported()))
 
 
+def multiplies_halves() -> bool:
+    """Say whether the processor has instructions that multiply matrices in bfloat16: AVX512-BF16 or AMX."""
+    found = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+    return bool(found) and can_pack("cpu", torch.bfloat16)
+
+
 def kernels(device: str, dtype: torch.dtype) -> str:
     """Name what decides the order of sums on a processor: packed weights or not, and its widest instructions.
 
@@ -123,6 +135,13 @@ def shape(layer: Layer) -> tuple[int, ...]:
     if isinstance(layer, nn.Linear):
         return layer.out_features, layer.in_features
     return layer.out_channels, layer.in_channels // layer.groups, *layer.kernel_size
+
+
+def give_back() -> None:
+    """Have memory that was freed given back to the system; glibc keeps it: after packing half of the network's size."""
+    trim = getattr(_LIBC, "malloc_trim", None)
+    if trim is not None:
+        trim(0)
 
 
 def own_memory(tensors: Iterable[torch.Tensor]) -> None:
