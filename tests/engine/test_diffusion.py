@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from webui import __version__, samplers
-from webui.engine import packing, sampling, schedules
+from webui.engine import loading, memory, packing, sampling, schedules
 from webui.engine.checkpoints import Catalog
 from webui.engine.diffusion import DiffusionEngine
 from webui.engine.loading import choose_dtype
@@ -178,7 +178,7 @@ def test_what_is_loaded_is_not_looked_through_for_garbage(models):
         engine = DiffusionEngine(Catalog(models), device="cpu")
         engine.warm("sd1")
         assert gc.get_freeze_count() > before
-        engine._free()
+        engine._leave(None)
         assert gc.get_freeze_count() == 0  # another model may come: what is no longer used goes first
     finally:
         gc.unfreeze()
@@ -250,11 +250,60 @@ def test_half_precision_is_near_and_its_latent_is_float32(engines, models, pixel
     assert 0 < difference < 6
 
 
-def test_one_model_is_in_memory_at_a_time(tiny_engine, pixels, recipe):
-    first = pixels(tiny_engine, recipe.but(model="sd1"))
-    pixels(tiny_engine, recipe.but(model="sdxl"))
-    assert tiny_engine._loaded.checkpoint.name == "sdxl"
-    assert np.array_equal(first, pixels(tiny_engine, recipe.but(model="sd1")))
+def in_memory(engine: DiffusionEngine) -> list[str]:
+    return [model.checkpoint.name for model in engine._loaded]
+
+
+def test_the_last_two_models_stay_in_memory(models, pixels, recipe, monkeypatch):
+    engine = DiffusionEngine(Catalog(models), device="cpu")
+    first = pixels(engine, recipe.but(model="sd1"))
+    pixels(engine, recipe.but(model="sdxl"))
+    assert in_memory(engine) == ["sd1", "sdxl"]
+    loaded = engine._model("sd1", "")
+    assert np.array_equal(first, pixels(engine, recipe.but(model="sd1")))
+    assert engine._model("sd1", "") is loaded
+    assert engine.count_tokens("a lake", "sdxl") is not None
+    pixels(engine, recipe.but(model="sd2"))
+    assert in_memory(engine) == ["sd1", "sd2"]
+    monkeypatch.setattr(memory, "free", lambda _: 0)
+    assert np.array_equal(first, pixels(engine, recipe.but(model="sd1")))  # is loaded: needs no room
+    pixels(engine, recipe.but(model="sdxl"))
+    assert in_memory(engine) == ["sdxl"]
+    assert np.array_equal(first, pixels(engine, recipe.but(model="sd1")))
+
+
+def test_a_model_that_does_not_fit_beside_another_is_loaded_alone(models, recipe, monkeypatch):
+    engine, load = DiffusionEngine(Catalog(models), device="cpu"), loading.load
+    engine.warm("sd1")
+
+    def tight(*wanted):
+        if engine._loaded:
+            raise RuntimeError("not enough memory")
+        return load(*wanted)
+
+    monkeypatch.setattr(loading, "load", tight)
+    engine.warm("sdxl")
+    assert in_memory(engine) == ["sdxl"]
+    monkeypatch.setattr(loading, "load", lambda *_: broken("not enough memory")())
+    with pytest.raises(OutOfMemory, match="too little memory to load the model sd1"):
+        engine.warm("sd1")
+    assert in_memory(engine) == []
+
+
+def test_the_room_that_there_is(tmp_path, monkeypatch):
+    monkeypatch.setattr(memory, "_MEMINFO", tmp_path / "meminfo")
+    monkeypatch.setattr(memory, "_GROUP", tmp_path)
+    assert memory.free("cpu") == memory.free("mps") == 0
+    (tmp_path / "meminfo").write_text("MemTotal: 9 kB\nMemAvailable:    5242880 kB\n")
+    assert memory.free("cpu") == 5 << 30
+    assert memory.has_room("cpu", 3 << 29)
+    assert not memory.has_room("cpu", (3 << 29) + 1)
+    for most, left in (("max", 5 << 30), (str(3 << 30), 1 << 30)):
+        (tmp_path / "memory.max").write_text(f"{most}\n")
+        (tmp_path / "memory.current").write_text(f"{2 << 30}\n")
+        assert memory.free("cpu") == left
+    (tmp_path / "a.safetensors").write_bytes(b"123")
+    assert (memory.files(tmp_path), memory.files(tmp_path / "a.safetensors")) == (3, 3)
 
 
 def test_count_tokens(engine):

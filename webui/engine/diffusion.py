@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 class DiffusionEngine:
-    """Makes pictures with one model in memory at a time.
+    """Makes pictures with one model at a time; the one before stays in memory while there is room.
 
     ``device``: cuda, xpu, mps or cpu, and ``dtype``: float32, float16 or bfloat16; None chooses the best there is.
     """
@@ -44,7 +44,7 @@ class DiffusionEngine:
         os.environ.setdefault("GOMP_SPINCOUNT", "1000")
         self.checkpoints = checkpoints
         self.device, self.dtype = device, dtype
-        self._loaded: Model | None = None
+        self._loaded: list[Model] = []  # the one used last is the last
         self._lock = threading.Lock()
 
     def generate(self, recipe: Recipe, draft: Draft | None = None, stop: int | None = None) -> Iterator[Step]:
@@ -57,7 +57,7 @@ class DiffusionEngine:
             if not _is_memory(error):
                 raise
         # Outside of ``except``: there the error's frames would still hold on to the tensors that did not fit.
-        self._free()
+        self._leave(model)
         raise OutOfMemory(_too_large(recipe, model.device))
 
     def warm(self, model: str) -> None:
@@ -66,8 +66,8 @@ class DiffusionEngine:
 
     def count_tokens(self, text: str, model: str) -> tuple[int, int] | None:
         """Count a prompt's tokens and the room in the chunks they fill; None while the model is not loaded."""
-        loaded = self._loaded
-        if loaded is None or loaded.checkpoint.name != model:
+        loaded = next((one for one in reversed(self._loaded) if one.checkpoint.name == model), None)
+        if loaded is None:
             return None
         return loaded.family.count(text, self.checkpoints.networks.vectors(text))
 
@@ -137,26 +137,34 @@ class DiffusionEngine:
             yield Step(index, total, preview, draft=Draft(recipe, fingerprint, np.stack(answers), preview))
 
     def _model(self, name: str, model_hash: str) -> "Model":
-        """Return the model, loaded; the one that was loaded before is given up for another."""
+        """Return the model, loaded; those that were loaded before are given up for it when memory is short."""
         with self._lock:
-            from webui.engine import loading
+            from webui.engine import loading, memory
 
             checkpoint, digest = self._found(name, model_hash)
-            loaded = self._loaded
-            if loaded is not None and (loaded.checkpoint.name, loaded.digest) == (name, digest):
-                return loaded
-            self._loaded = loaded = None
-            self._free()
+            for loaded in self._loaded:
+                if (loaded.checkpoint.name, loaded.digest) == (name, digest):
+                    self._loaded = [*(one for one in self._loaded if one is not loaded), loaded]
+                    return loaded
             device = loading.choose_device(self.device)
             dtype = loading.choose_dtype(self.dtype, device, checkpoint.family)
-            try:
-                self._loaded = loading.load(checkpoint, digest, device, dtype)
-                gc.freeze()  # torch and a model: the collector would stop every request to look through them
-                return self._loaded
-            except (RuntimeError, MemoryError) as error:
-                if not _is_memory(error):
-                    raise
-            self._free()
+            assert checkpoint.path is not None
+            if self._loaded:
+                self._leave(self._loaded[-1])
+                if not memory.has_room(device, memory.files(checkpoint.path)):
+                    self._leave(None)
+            while True:
+                try:
+                    self._loaded = [*self._loaded, loading.load(checkpoint, digest, device, dtype)]
+                    gc.freeze()  # torch and a model: the collector would stop every request to look through them
+                    return self._loaded[-1]
+                except (RuntimeError, MemoryError) as error:
+                    if not _is_memory(error):
+                        raise
+                alone = not self._loaded
+                self._leave(None)
+                if alone:
+                    break
             raise OutOfMemory(
                 f"The {device} has too little memory to load the model {name}. Close other programs, choose a smaller "
                 "model, or start with --dtype fast."
@@ -166,23 +174,28 @@ class DiffusionEngine:
         """Find a model, downloading it if need be, and its hash; raise CheckpointError when that is another."""
         from webui.engine import loading
 
-        checkpoint, loaded = self.checkpoints.find(name), self._loaded
+        checkpoint = self.checkpoints.find(name)
         if checkpoint.kind == "hub":
-            resident = loaded is not None and loaded.checkpoint.name == name
-            checkpoint = loaded.checkpoint if loaded is not None and resident else loading.fetch(checkpoint)
+            resident = next((one.checkpoint for one in self._loaded if one.checkpoint.name == name), None)
+            checkpoint = resident or loading.fetch(checkpoint)
         if model_hash:
             self.checkpoints.check(checkpoint, model_hash)
         return checkpoint, self.checkpoints.hash(checkpoint)
 
-    def _free(self) -> None:
-        """Give memory that is no longer needed back to the device."""
+    def _leave(self, model: "Model | None") -> None:
+        """Give up all models but one, or all, and give memory that is no longer needed back to the device."""
         import torch
+
+        from webui.engine.packing import give_back
+
+        self._loaded = [one for one in self._loaded if one is model]
 
         gc.unfreeze()
         gc.collect()
         for device in (torch.cuda, torch.xpu, torch.mps):
             if getattr(device, "is_available", torch.backends.mps.is_available)():
                 device.empty_cache()
+        give_back()
 
 
 def _fingerprint(model: str, digest: str, device: str, dtype: "torch.dtype", worn: "Worn") -> Fingerprint:
