@@ -23,7 +23,10 @@ LAYERS = {
     "linear without bias": (lambda: nn.Linear(24, 40, bias=False), (3, 24)),
     "3 × 3": (lambda: nn.Conv2d(8, 16, 3, padding=1), (2, 8, 9, 5)),
     "3 × 3, every second": (lambda: nn.Conv2d(8, 16, 3, stride=2, padding=1), (1, 8, 9, 5)),
-    "3 × 3, spread, no bias": (lambda: nn.Conv2d(8, 16, 3, padding=2, dilation=2, bias=False), (2, 8, 9, 5)),
+    "3 × 3, no bias": (lambda: nn.Conv2d(8, 16, 3, padding=2, bias=False), (2, 8, 9, 5)),
+    "3 × 3, few cells": (lambda: nn.Conv2d(8, 16, 3, padding=1), (2, 8, 4, 3)),
+    "3 × 3, every second of few": (lambda: nn.Conv2d(8, 16, 3, stride=2, padding=1), (1, 8, 7, 8)),
+    "3 × 2, uneven steps, few": (lambda: nn.Conv2d(8, 16, (3, 2), (1, 2), (1, 0), bias=False), (2, 8, 3, 6)),
     "1 × 1": (lambda: nn.Conv2d(8, 16, 1), (2, 8, 9, 5)),
     "1 × 1, every second": (lambda: nn.Conv2d(8, 16, 1, stride=2), (2, 8, 9, 5)),
     "1 × 1, padded": (lambda: nn.Conv2d(8, 16, 1, padding=1), (2, 8, 9, 5)),
@@ -34,6 +37,7 @@ LEFT = {
     "reflected": lambda: nn.Conv2d(8, 16, 3, padding=1, padding_mode="reflect"),
     "padding by name": lambda: nn.Conv2d(8, 16, 3, padding="same"),
     "a kind of its own": lambda: type("Own", (nn.Linear,), {})(8, 8),
+    "spread": lambda: nn.Conv2d(8, 16, 3, dilation=2),
     "backwards": lambda: nn.ConvTranspose2d(8, 16, 3),
 }
 packs = pytest.mark.skipif(not PACKS, reason="this processor has no kernels for packed weights")
@@ -59,8 +63,10 @@ def test_the_processors_that_this_project_is_tested_on_pack() -> None:
 
 @packs
 @pytest.mark.parametrize("name", LAYERS)
+@pytest.mark.parametrize("small", [packing.SMALL, 0])
 @pytest.mark.parametrize("dtype", [torch.float32, pytest.param(torch.bfloat16, marks=halves)])
-def test_a_packed_layer_computes_what_the_layer_does(name, dtype) -> None:
+def test_a_packed_layer_computes_what_the_layer_does(monkeypatch, name, small, dtype) -> None:
+    monkeypatch.setattr(packing, "SMALL", small)
     make, shape = LAYERS[name]
     plain = nn.Sequential(filled(make())).to(dtype)
     net = copy.deepcopy(plain)
@@ -100,7 +106,7 @@ def test_sizes_may_change_and_no_bit_does(monkeypatch, small, kept) -> None:
         assert len(net[0]._shapes) == kept
         assert all(torch.equal(net(x), found) for x, found in zip(reversed(inputs), reversed(first), strict=True))
         assert all(torch.allclose(plain(x), found, atol=1e-4) for x, found in zip(inputs, first, strict=True))
-    assert torch.equal(net[0].weight.to_dense(), plain.weight)
+    assert torch.equal(net[0].plain(), plain.weight)
 
 
 @packs
