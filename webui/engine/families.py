@@ -85,6 +85,7 @@ class UNetFamily:
 
     def __init__(self, pipe: Any) -> None:
         self.pipe = pipe
+        self._place = pipe.unet.device, pipe.unet.dtype  # diffusers looks through all weights for each: once
         config = pipe.scheduler.config
         self.prediction = str(config.get("prediction_type", "epsilon"))
         if self.prediction not in ("epsilon", "v_prediction", "sample"):
@@ -121,6 +122,7 @@ class UNetFamily:
 
     def denoiser(self, recipe: Recipe, begin: int = 0) -> Denoiser:
         unet, levels = self.pipe.unet, profiles.levels(self.levels, recipe)
+        device, dtype = self._place
         nearest, consistent = profiles.nearest(recipe), profiles.consistent(recipe)
         script = scripts.read(recipe)
 
@@ -130,9 +132,9 @@ class UNetFamily:
         calls = script.follow(prepare, begin)
 
         def denoise(x: torch.Tensor, sigma: float) -> torch.Tensor:
-            scaled = (x / math.hypot(sigma, 1)).to(unet.dtype)
+            scaled = (x / math.hypot(sigma, 1)).to(dtype)
             told = levels.timestep(sigma, nearest)
-            timestep = torch.tensor(told, dtype=torch.float32, device=unet.device)
+            timestep = torch.tensor(told, dtype=torch.float32, device=device)
             rows = [unet(scaled.repeat(count, 1, 1, 1), timestep, **known)[0] for count, known in calls(sigma)]
             guided = _guided(torch.cat(rows).float(), recipe.cfg_scale, script.weights)
             denoised = self._denoised(x, guided, sigma)
@@ -160,9 +162,8 @@ class UNetFamily:
         return groups
 
     def _conditions(self, recipe: Recipe, group: list[Embedding]) -> dict[str, Any]:
-        unet = self.pipe.unet
         return {
-            "encoder_hidden_states": torch.cat([item.tokens for item in group]).to(unet.device, unet.dtype),
+            "encoder_hidden_states": torch.cat([item.tokens for item in group]).to(*self._place),
             "timestep_cond": self._guidance(recipe.cfg_scale),
             "added_cond_kwargs": self._added(recipe, group) if self.xl else None,
             "return_dict": False,
@@ -182,18 +183,18 @@ class UNetFamily:
         if width is None:
             return None
         embedded = self.pipe.get_guidance_scale_embedding(torch.tensor([scale - 1.0]), embedding_dim=width)
-        return embedded.to(self.pipe.unet.device, self.pipe.unet.dtype)  # type: ignore[no-any-return]
+        return embedded.to(*self._place)  # type: ignore[no-any-return]
 
     def _added(self, recipe: Recipe, embeddings: list[Embedding]) -> dict[str, torch.Tensor]:
         """Return SDXL's second conditioning: pooled prompts, and sizes (Podell et al. 2023, section 2.2)."""
-        size, unet = (recipe.height, recipe.width), self.pipe.unet
+        size = (recipe.height, recipe.width)
         pooled = torch.cat([item.pooled for item in embeddings if item.pooled is not None])
         times = self.pipe._get_add_time_ids(
             size, (0, 0), size, dtype=torch.float32, text_encoder_projection_dim=pooled.shape[-1]
         )
         return {
-            "text_embeds": pooled.to(unet.device, unet.dtype),
-            "time_ids": times.to(unet.device, unet.dtype).repeat(len(embeddings), 1),
+            "text_embeds": pooled.to(*self._place),
+            "time_ids": times.to(*self._place).repeat(len(embeddings), 1),
         }
 
 
