@@ -86,3 +86,10 @@ def test_what_is_being_written_has_a_name_that_is_known(tmp_path: Path, monkeypa
     durable.write_as(tmp_path / "grid.png", b"first", "The grid")
     assert durable.TEMPORARY.match(seen[0])
     assert {name for name in seen if not durable.TEMPORARY.match(name)} == {"grid.png"}
+
+
+def test_a_known_number_saves_looking_and_never_overwrites(tmp_path: Path) -> None:
+    assert durable.write_new(tmp_path, b"first", 7, 41).name == "00042-7.png"
+    assert durable.write_new(tmp_path, b"second", 7).name == "00043-7.png"
+    assert durable.write_new(tmp_path, b"third", 7, 41).name == "00044-7.png"  # what was known was wrong
+    assert content(tmp_path) == {"00042-7.png": b"first", "00043-7.png": b"second", "00044-7.png": b"third"}

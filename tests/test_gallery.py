@@ -138,6 +138,16 @@ def test_counters_go_on_and_never_overwrite(kept: Gallery) -> None:
     assert kept.recent(1)[0].path.name == "100000-1.png"
 
 
+def test_numbers_follow_what_another_program_put_there(kept: Gallery) -> None:
+    """The folder is looked through again only where something changed in it since this program's last picture."""
+    folder = save(kept).path.parent
+    assert save(kept).path.name.startswith("00002-")
+    os.utime(folder / "00002-7.png")
+    (folder / "00041-9.png").write_bytes(b"")
+    os.utime(folder, ns=(1, 1))  # the clock of a file system may be too coarse to tell two writes apart
+    assert [save(kept).path.name[:5] for _ in range(3)] == ["00042", "00043", "00044"]
+
+
 def test_threads_save_and_read_at_once(kept: Gallery) -> None:
     threads = [threading.Thread(target=lambda: [save(kept, 7) for _ in range(8)]) for _ in range(3)]
     threads.append(threading.Thread(target=lambda: [(kept.recent(), kept.refresh()) for _ in range(20)]))

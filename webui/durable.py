@@ -23,12 +23,15 @@ NUMBERED: Final = re.compile(r"([0-9]{1,12})-")
 _NO_LINKS: Final = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
 
 
-def write_new(folder: Path, data: bytes, seed: int) -> Path:
-    """Write a new file that is either there, whole and durable, or not there: never over an existing one."""
+def write_new(folder: Path, data: bytes, seed: int, after: int = 0) -> Path:
+    """Write a new file that is either there, whole and durable, or not there: never over an existing one.
+
+    ``after`` is the last number in the folder, where that is known; else the folder is looked through.
+    """
     temporary = folder / f".reseed-{secrets.token_hex(8)}.tmp"
     try:
         _write(temporary, data)
-        final = _name_it(temporary, folder, seed)
+        final = _name_it(temporary, folder, seed, after or _last(folder))
     finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
@@ -88,10 +91,24 @@ def _write(path: Path, data: bytes, mode: int = 0o666) -> None:
         os.close(descriptor)
 
 
-def _name_it(temporary: Path, folder: Path, seed: int) -> Path:
+def number(name: str) -> int:
+    """Return the number in a finished file's name, 0 where it has none.
+
+    >>> number("00012-7.png"), number("notes.txt")
+    (12, 0)
+    """
+    match = NUMBERED.match(name)
+    return int(match[1]) if match else 0
+
+
+def _last(folder: Path) -> int:
+    """Return the highest number among a folder's files."""
+    return max((number(entry.name) for entry in os.scandir(folder)), default=0)
+
+
+def _name_it(temporary: Path, folder: Path, seed: int, last: int) -> Path:
     """Give a finished file the next free name of its folder."""
-    numbers = (int(match[1]) for entry in os.scandir(folder) if (match := NUMBERED.match(entry.name)))
-    counter = max(numbers, default=0) + 1
+    counter = last + 1
     while True:
         final = folder / f"{counter:05d}-{seed}.png"
         try:

@@ -83,6 +83,7 @@ class Gallery:
         self.thumbnails = thumbnails.absolute()
         self._index = schema.Index(index.absolute())
         self._saving = threading.Lock()
+        self._newest = (Path(), 0, 0)  # the folder that was written into last, when it changed, the last number in it
         self._refreshing = threading.RLock()
 
     def of(self, owner: str) -> Self:
@@ -201,12 +202,19 @@ class Gallery:
                 )
             with self._saving:
                 try:
-                    return durable.write_new(folder, data, seed)
+                    path = durable.write_new(folder, data, seed, self._last(folder))
                 except FileNotFoundError:  # the folder or the unfinished file was removed meanwhile: once more
                     folder.mkdir(parents=True, exist_ok=True)
-                    return durable.write_new(folder, data, seed)
+                    path = durable.write_new(folder, data, seed)
+                self._newest = (folder, folder.stat().st_mtime_ns, durable.number(path.name))
+                return path
         except OSError as error:
             raise StorageError(durable.sentence(error, "The picture", folder)) from error
+
+    def _last(self, folder: Path) -> int:
+        """Return the last number in a folder that nobody changed since it was written into, else 0."""
+        before, changed, number = self._newest
+        return number if folder == before and folder.stat().st_mtime_ns == changed else 0
 
     # The index
 

@@ -6,7 +6,7 @@ The journal holds what must survive a crash; what is here changes with every ste
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Self
+from typing import NamedTuple, Self
 
 from PIL import Image
 
@@ -69,6 +69,15 @@ class Progress:
         return self.status in ENDED
 
 
+class _Lists(NamedTuple):
+    """What became of a job's pictures by their numbers, in order."""
+
+    made: tuple[tuple[int, Record], ...]
+    drafts: tuple[tuple[int, str], ...]
+    failed: tuple[tuple[int, str], ...]
+    left: tuple[int, ...]
+
+
 @dataclass
 class State:
     """A job in the memory of the process that works on it."""
@@ -96,6 +105,7 @@ class State:
     compare: Callable[[Image.Image, Fingerprint], object] | None = None  # instead of saving; then nothing is written
     units: int = 0
     pixels: int = 0
+    _lists: "_Lists | None" = None  # put together once for each finished picture, not at each event
 
     def __post_init__(self) -> None:
         """Count what is left: model evaluations times pixels, and pixels of pictures."""
@@ -156,6 +166,7 @@ class State:
 
     def settle(self, number: int, made: Record | str | None) -> None:
         """Note what became of a picture: its record, its draft's key, or None when its file has been deleted since."""
+        self._lists = None
         self.left.remove(number)
         self.units -= self.work(self.recipes[number])
         self.pixels -= self.recipes[number].width * self.recipes[number].height
@@ -169,8 +180,15 @@ class State:
         self.settle(number, None)
         self.failed[number] = error
 
+    def _told(self) -> "_Lists":
+        if self._lists is None:
+            made, drawn = tuple(sorted(self.made.items())), tuple(sorted(self.drafts.items()))
+            self._lists = _Lists(made, drawn, tuple(sorted(self.failed.items())), tuple(self.left))
+        return self._lists
+
     def progress(self, position: int, eta: float | None, held: bool = False) -> Progress:
         """Tell those who watch where the job stands; ``position``, ``eta`` and ``held`` are the line's."""
+        lists = self._told()
         return Progress(
             job=self.job,
             status=self.status,
@@ -184,17 +202,17 @@ class State:
             preview=self.preview,
             preview_type="image/jpeg" if self.preview else "",
             recipes=self.recipes,
-            made=tuple(sorted(self.made.items())),
+            made=lists.made,
             error=self.error or None,
             code=self.code or None,
             kind=self.kind,
             about=self.about,
-            drafts=tuple(sorted(self.drafts.items())),
-            failed=tuple(sorted(self.failed.items())),
+            drafts=lists.drafts,
+            failed=lists.failed,
             lineage=self.lineage,
             held=held and self.status == "pending",
             note="" if self.status in ENDED else self.note,
-            left=tuple(self.left),
+            left=lists.left,
             at_work=tuple(sorted(self.taken)),
         )
 
