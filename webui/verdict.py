@@ -27,7 +27,7 @@ _SENTENCES: Final = {
     "diffusers": f"It was made with diffusers {{then}}, here is {{now}}: {_BITS}.",
     "device": f"It was made on the device {{then}}, here it is {{now}}: {_BITS}.",
     "threads": f"It was made on {{then}} threads of the processor, here are {{now}}: {_BITS}.",
-    "kernels": f"It was made with the processor's kernels {{then}}, here are {{now}}: {_BITS}.",
+    "kernels": f"It was made with the kernels {{then}}, here are {{now}}: {_BITS}.",
     "dtype": "It was made in {then}, here it is {now}: details of a picture differ.",
 }
 _UNTOLD: Final = {

@@ -172,6 +172,38 @@ def test_out_of_memory_is_a_sentence_and_the_engine_lives(engine, pixels, recipe
     assert np.array_equal(wanted, pixels(engine, recipe))
 
 
+def test_a_picture_that_cannot_be_decoded_whole_is_decoded_in_tiles_and_says_so(models, pixels, recipe):
+    """As on a card whose memory takes the network's call but not the decoder's."""
+    engine = DiffusionEngine(Catalog(models), device="cpu")
+    wide = recipe.but(model="sd1", width=256, height=192)
+    *_, whole = engine.generate(wide)
+    model = engine._model("sd1", "")
+    vae = model.family.pipe.vae
+    seen = []
+
+    def tight(_module, given):
+        seen.append(given[0].shape[-1] * given[0].shape[-2])
+        if seen[-1] > 16 * 16:
+            raise RuntimeError("not enough memory")
+
+    vae.tile_sample_min_size, vae.tile_latent_min_size = 128, 16
+    handle = vae.decoder.register_forward_pre_hook(tight)
+    *_, tiled = engine.generate(wide)
+    handle.remove()
+    assert seen[0] == 32 * 24
+    assert len(seen) > 3
+    assert tiled.fingerprint.kernels == f"{whole.fingerprint.kernels}, tiled VAE"
+    assert tiled.image.size == (256, 192)
+    difference = np.abs(np.asarray(tiled.image).astype(int) - np.asarray(whole.image))
+    assert 0 < difference.mean() < 12
+    *_, again = engine.generate(wide)
+    assert (again.fingerprint, again.image.tobytes()) == (whole.fingerprint, whole.image.tobytes())
+    vae.decoder.register_forward_pre_hook(broken("not enough memory"))
+    with pytest.raises(OutOfMemory, match="too little memory for 256 × 192 pixels"):
+        list(engine.generate(wide))
+    assert not vae.use_tiling
+
+
 def test_what_is_loaded_is_not_looked_through_for_garbage(models):
     before = gc.get_freeze_count()
     try:

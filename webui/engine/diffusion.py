@@ -131,7 +131,8 @@ class DiffusionEngine:
             index, total, preview = index + 1, max(total, index + 1), model.preview.picture(denoised)
             yield Step(index, total, preview)
         if stop is None:
-            yield Step(index, index, image=model.image(x), fingerprint=fingerprint)
+            image, made_by = model.image(x, fingerprint)
+            yield Step(index, index, image=image, fingerprint=made_by)
         else:
             assert preview is not None
             yield Step(index, total, preview, draft=Draft(recipe, fingerprint, np.stack(answers), preview))

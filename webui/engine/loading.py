@@ -9,7 +9,7 @@ import json
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,7 @@ from webui.engine.headers import prediction_of_file
 from webui.engine.preview import Preview
 from webui.engine.sampling import Run
 from webui.errors import CheckpointError, EngineError, ReseedError, shown
+from webui.fingerprint import Fingerprint
 from webui.recipe import Recipe
 
 CONFIGS = Path(__file__).parent / "configs"
@@ -43,6 +44,9 @@ DTYPES = {
     "fp16": torch.float16,
     "bf16": torch.bfloat16,
 }
+
+TILED = "tiled VAE"
+"""What is added to the kernels of a picture whose latent was decoded tile by tile."""
 
 FAULTS = (OSError, RuntimeError, ValueError, TypeError, LookupError, AttributeError, SafetensorError, httpx.HTTPError)
 """What the libraries raise over files that are damaged, incomplete or of another kind, and over a lost connection."""
@@ -94,16 +98,22 @@ class Model:
         with torch.inference_mode():
             return _send(run, torch.tensor(answer, device=self.device)[None])
 
-    def image(self, latent: torch.Tensor) -> Image.Image:
-        """Decode a latent (1, C, H, W) into an RGB picture, rounded as diffusers does; raise EngineError on NaN."""
-        picture = decode(self.family.pipe.vae, latent) if bool(torch.isfinite(latent).all()) else latent
+    def image(self, latent: torch.Tensor, by: Fingerprint) -> tuple[Image.Image, Fingerprint]:
+        """Decode a latent (1, C, H, W) into an RGB picture, rounded as diffusers does; raise EngineError on NaN.
+
+        Where the memory is too small for that, it is decoded tile by tile, and the fingerprint, else as given, says so.
+        """
+        picture, tiled = latent, False
+        if bool(torch.isfinite(latent).all()):
+            picture, tiled = decode_anyhow(self.family.pipe.vae, latent)
         if not bool(torch.isfinite(picture).all()):
             raise EngineError(
                 f"The model {self.checkpoint.name} gave values that are not numbers (NaN) in {_name(self.dtype)}. "
                 "Start with --dtype float32, or lower CFG scale."
             )
         values = (picture[0] / 2 + 0.5).clamp(0, 1).permute(1, 2, 0).cpu().numpy()
-        return Image.fromarray((values * 255).round().astype(np.uint8), "RGB")
+        image = Image.fromarray((values * 255).round().astype(np.uint8), "RGB")
+        return image, replace(by, kernels=f"{by.kernels}, {TILED}") if tiled else by
 
 
 def _send(run: Run, denoised: torch.Tensor) -> tuple[torch.Tensor, float]:
@@ -124,6 +134,27 @@ def decode(vae: Any, latent: torch.Tensor) -> torch.Tensor:
     else:
         scaled = latent / config.scaling_factor + (config.get("shift_factor") or 0.0)
     return vae.decode(scaled.to(vae.device, vae.dtype), return_dict=False)[0].float()  # type: ignore[no-any-return]
+
+
+def decode_anyhow(vae: Any, latent: torch.Tensor) -> tuple[torch.Tensor, bool]:
+    """Decode whole, or where that does not fit into memory tile by tile; return the picture, and whether in tiles.
+
+    Tiles overlap and are blended, so a picture differs a little along their seams. Raises what ``decode`` does when a
+    tile does not fit either.
+    """
+    try:
+        return decode(vae, latent), False
+    except (RuntimeError, MemoryError) as error:
+        if not is_memory(error) or not hasattr(vae, "enable_tiling"):
+            raise
+    # Outside of ``except``: there the error's frames would still hold on to the tensors that did not fit.
+    if latent.is_cuda:
+        torch.cuda.empty_cache()
+    vae.enable_tiling()
+    try:
+        return decode(vae, latent), True
+    finally:
+        vae.disable_tiling()
 
 
 def load(checkpoint: Checkpoint, digest: str, device: str, dtype: torch.dtype) -> Model:

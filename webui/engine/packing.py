@@ -160,10 +160,10 @@ def multiplies_halves() -> bool:
 def kernels(device: str, dtype: torch.dtype) -> str:
     """Name what decides the order of sums on a processor: packed weights or not, and its widest instructions.
 
-    Empty on other devices.
+    On other devices they are the device's own: plain.
     """
     if device != "cpu":
-        return ""
+        return "plain"
     wide = str(torch.backends.cpu.get_cpu_capability())
     tiles = "+AMX" if dtype == torch.bfloat16 and torch.cpu._is_amx_tile_supported() else ""
     return f"{'packed' if can_pack(device, dtype) else 'plain'} {wide}{tiles}"
