@@ -62,7 +62,11 @@ def test_a_picture_from_before_weights_were_packed_was_made_with_plain_ones(now:
     found = judged(made=replace(MADE, kernels=""), now=replace(NOW, kernels=now)).reasons
     assert len(found) == reasons
     assert all("kernels plain, here are packed" in reason for reason in found)
-    assert not judged(made=replace(MADE, kernels="", device="cuda"), now=replace(NOW, device="cuda")).reasons
+    assert not judged(made=replace(MADE, kernels="", device="mps"), now=replace(NOW, device="mps")).reasons
+    (reason,) = judged(
+        made=replace(MADE, kernels="", device="cuda"), now=replace(NOW, device="cuda", kernels="")
+    ).reasons
+    assert "kernels plain, here are channels_last" in reason
 
 
 def test_what_is_not_known_yet_is_a_condition() -> None:

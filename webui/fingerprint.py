@@ -14,7 +14,8 @@ class Fingerprint:
     networks ran on, where the device is one: sums are divided among them, so another number moves the last bits. It is
     empty on other devices, and in pictures from before it was known. ``kernels`` says the same of what adds up there:
     weights that were ``packed`` or left ``plain``, and the widest instructions of the processor, ``packed AVX512``. On
-    other devices it is ``plain``; it ends with ``tiled VAE`` where memory was too small to decode the picture whole.
+    cards it is ``channels_last``, on other devices ``plain``. It ends with ``tiled VAE`` where memory was too small to
+    decode the picture whole.
     """
 
     product: str

@@ -30,6 +30,8 @@ _SENTENCES: Final = {
     "kernels": f"It was made with the kernels {{then}}, here are {{now}}: {_BITS}.",
     "dtype": "It was made in {then}, here it is {now}: details of a picture differ.",
 }
+_KERNELS: Final = {"cpu": "packed", "cuda": "channels_last", "xpu": "channels_last"}
+"""What is here on each device, where nothing more is known of it yet."""
 _UNTOLD: Final = {
     "torch": "torch",
     "diffusers": "diffusers",
@@ -126,11 +128,11 @@ def wanted_networks(made: Fingerprint | None, reading: Reading | None) -> dict[n
 def changed(made: Fingerprint, now: Fingerprint) -> dict[str, tuple[str, str]]:
     """Return what is known to differ, by field: (then, now). The model's name does not matter, its hash does.
 
-    A picture that a processor made before its kernels were written down was made with plain ones.
+    A picture that was made before kernels were written down was made with plain ones.
     """
     pairs = {name: (getattr(made, name), getattr(now, name)) for name in (*_SENTENCES, "model_hash")}
-    if made.device == "cpu" and not made.kernels and not now.kernels.startswith("plain"):
-        pairs["kernels"] = "plain", now.kernels or "packed"
+    if made.device in _KERNELS and not made.kernels and not now.kernels.startswith("plain"):
+        pairs["kernels"] = "plain", now.kernels or _KERNELS[made.device]
     return {name: pair for name, pair in pairs.items() if all(pair) and pair[0] != pair[1]}
 
 

@@ -153,7 +153,8 @@ def test_a_packed_network_keeps_its_shapes_and_names(models) -> None:
 
 
 def test_kernels_are_named(monkeypatch) -> None:
-    assert packing.kernels("cuda:0", torch.float16) == "plain"
+    assert packing.kernels("cuda:0", torch.float16) == "channels_last"
+    assert packing.kernels("mps", torch.float16) == "plain"
     assert packing.kernels("cpu", torch.float32).split()[0] == ("packed" if PACKS else "plain")
     assert packing.kernels("cpu", torch.float16).startswith("plain ")
     monkeypatch.setattr(platform, "machine", lambda: "arm64")
@@ -164,6 +165,20 @@ def test_pictures_say_the_kernels(engine, recipe) -> None:
     *_, last = engine.generate(recipe)
     assert last.fingerprint.kernels == packing.kernels("cpu", torch.float32)
     assert last.fingerprint == engine.states(recipe)
+
+
+@pytest.mark.parametrize(("device", "laid"), [("cpu", False), ("mps", False), ("cuda:1", True), ("xpu", True)])
+def test_on_cards_convolutions_lie_as_tensor_cores_read_them(models, device, laid) -> None:
+    """Exercised on the processor, where it moves no value beyond rounding."""
+    net = UNet2DConditionModel.from_pretrained(models / "sd1" / "unet").eval()
+    x, text = drawn(1, 2, 4, 8, 8), drawn(2, 2, 77, net.config.cross_attention_dim)
+    with torch.inference_mode():
+        expected = net(x, 500, text)[0]
+        packing.lay_out(net, device)
+        found = net(x, 500, text)[0]
+    weights = [layer.weight for layer in net.modules() if isinstance(layer, nn.Conv2d) and layer.kernel_size == (3, 3)]
+    assert all(weight.is_contiguous(memory_format=torch.channels_last) is laid for weight in weights)
+    assert torch.allclose(found, expected, atol=1e-5)
 
 
 # ---- attention -------------------------------------------------------------------------------------------

@@ -316,6 +316,7 @@ def _settle(module: torch.nn.Module, device: str, dtype: torch.dtype) -> None:
     """Move a network to its device, into memory of its own, for inference only."""
     module.to(device)
     module.eval().requires_grad_(False)
+    packing.lay_out(module, device)
     if packing.can_pack(device, dtype):
         packing.pack(module)
     packing.own_memory((*module.parameters(), *module.buffers()))
