@@ -5,6 +5,7 @@ import hashlib
 import subprocess
 import sys
 import threading
+import weakref
 
 import numpy as np
 import pytest
@@ -302,6 +303,21 @@ def test_the_last_two_models_stay_in_memory(models, pixels, recipe, monkeypatch)
     pixels(engine, recipe.but(model="sdxl"))
     assert in_memory(engine) == ["sdxl"]
     assert np.array_equal(first, pixels(engine, recipe.but(model="sd1")))
+
+
+def test_a_model_that_is_given_up_is_gone_before_the_next_is_read(models, monkeypatch):
+    engine, load, alive = DiffusionEngine(Catalog(models), device="cpu"), loading.load, []
+    engine.warm("sd1")
+    before = weakref.ref(engine._loaded[0])
+
+    def counting(*wanted):
+        alive.append(before() is not None)
+        return load(*wanted)
+
+    monkeypatch.setattr(loading, "load", counting)
+    monkeypatch.setattr(memory, "free", lambda _: 0)
+    engine.warm("sdxl")
+    assert alive == [False]
 
 
 def test_a_model_that_does_not_fit_beside_another_is_loaded_alone(models, recipe, monkeypatch):

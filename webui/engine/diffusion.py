@@ -32,7 +32,8 @@ if TYPE_CHECKING:
 class DiffusionEngine:
     """Makes pictures with one model at a time; the one before stays in memory while there is room.
 
-    ``device``: cuda, xpu, mps or cpu, and ``dtype``: float32, float16 or bfloat16; None chooses the best there is.
+    ``device``: cuda, xpu, mps or cpu, and ``dtype``: exact, fast, float32, float16 or bfloat16; None chooses the best
+    there is.
     """
 
     workers = 1
@@ -143,10 +144,11 @@ class DiffusionEngine:
             from webui.engine import loading, memory
 
             checkpoint, digest = self._found(name, model_hash)
-            for loaded in self._loaded:
-                if (loaded.checkpoint.name, loaded.digest) == (name, digest):
-                    self._loaded = [*(one for one in self._loaded if one is not loaded), loaded]
-                    return loaded
+            # No loop: its variable would hold on to a model that is given up below.
+            wanted = [one for one in self._loaded if (one.checkpoint.name, one.digest) == (name, digest)]
+            if wanted:
+                self._loaded = [*(one for one in self._loaded if one is not wanted[0]), *wanted]
+                return wanted[0]
             device = loading.choose_device(self.device)
             dtype = loading.choose_dtype(self.dtype, device, checkpoint.family)
             assert checkpoint.path is not None
@@ -190,7 +192,6 @@ class DiffusionEngine:
         from webui.engine.packing import give_back
 
         self._loaded = [one for one in self._loaded if one is model]
-
         gc.unfreeze()
         gc.collect()
         for device in (torch.cuda, torch.xpu, torch.mps):
