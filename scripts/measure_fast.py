@@ -63,18 +63,18 @@ def beside(exact: Image.Image, fast: Image.Image) -> Image.Image:
 
 
 def reading(engine: DiffusionEngine) -> None:
-    """Print how long a prompt takes to be read, first and again."""
-    model = engine._model("reseed", "")
-    first, again = [], []
-    for number, prompt in enumerate(PROMPTS):
-        recipe = Recipe.of(prompt=f"{prompt}, read {number}", seed=1, steps=1, width=256, height=256)
-        for taken, seed in ((first, 1), (again, 2)):
+    """Print how long a prompt takes to be read, first and again, and how often the text encoder runs for that."""
+    model, runs = engine._model("reseed", ""), [0]
+    model.family.pipe.text_encoder.register_forward_pre_hook(lambda *_: runs.append(runs.pop() + 1))
+    recipes = [Recipe.of(prompt=f"{words}, read", seed=1, steps=1, width=256, height=256) for words in PROMPTS]
+    for what, seed in (("first", 1), ("for a new seed", 2)):
+        runs[0], taken = 0, []
+        for recipe in recipes:
             began = time.perf_counter()
             model.denoiser(recipe.but(seed=seed))
             taken.append(1000 * (time.perf_counter() - began))
-    print(
-        f"reading a prompt: {statistics.median(first):.1f} ms first, {statistics.median(again):.2f} ms for a new seed"
-    )
+        ran = f"the text encoder ran {runs[0]} times for {len(recipes)} prompts"
+        print(f"reading a prompt {what}: {statistics.median(taken):.2f} ms; {ran}")
 
 
 def main() -> None:

@@ -69,6 +69,15 @@ def test_a_picture_from_before_weights_were_packed_was_made_with_plain_ones(now:
     assert "kernels plain, here are channels_last" in reason
 
 
+def test_a_picture_that_was_decoded_in_tiles_is_equal_only_where_that_is_so_again() -> None:
+    tiled = replace(MADE, kernels=f"{NOW.kernels}, tiled VAE")
+    for now, kind in ((NOW, "will differ"), (replace(NOW, kernels=""), "expected identical")):
+        found = judged(made=tiled, now=now)
+        assert found.kind == kind
+        assert "done in tiles, for want of memory" in found.reasons[-1]
+    assert judged(made=tiled, now=replace(NOW, kernels=tiled.kernels)) == Verdict("expected identical")
+
+
 def test_what_is_not_known_yet_is_a_condition() -> None:
     found = judged(made=replace(MADE, device="cuda", dtype="float16"), now=replace(NOW, device="", dtype=""))
     assert found.kind == "expected identical"

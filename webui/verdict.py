@@ -236,6 +236,8 @@ def _notes(made: Fingerprint | None, now: Fingerprint, pixels_sha256: str | None
         later = [getattr(made, name) for name in ("device", "dtype") if getattr(made, name) and not getattr(now, name)]
         if later:
             yield f"It was made on {' in '.join(map(_word, later))}: it is equal only where that is so again."
+    if made is not None and "tiled" in made.kernels and "tiled" not in now.kernels:
+        yield "Its last step was done in tiles, for want of memory: it is equal only where that is so again."
     if not pixels_sha256:
         yield "It carries no hash of its pixels, so that they are equal can only be seen by comparing files."
 
